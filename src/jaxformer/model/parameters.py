@@ -1,0 +1,104 @@
+"""The one table of parameters; initialisation, sizes, masks and checkpoint names derive from it."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+
+from jaxformer.model.config import CodeGenConfig
+
+Params = dict[str, Any]
+"""A pytree of arrays shaped like `table(config)`: nested dictionaries, a list of blocks."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One parameter: its shape, what each axis means, and how it starts.
+
+    A matrix is stored `[in, out]`, so that the forward pass reads `x @ w`.
+    """
+
+    shape: tuple[int, ...]
+    axes: tuple[str, ...]
+    init: Literal["zeros", "ones", "normal", "residual"] = "normal"
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return math.prod(self.shape)
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether weight decay applies: to matrices, not to biases or LayerNorms."""
+        return len(self.shape) > 1
+
+
+def table(config: CodeGenConfig) -> Params:
+    """Return the tree of `Spec`s that every tree of parameters mirrors."""
+    d, inner, vocab = config.n_embd, config.inner_dim, config.vocab_size
+
+    def norm() -> Params:
+        return {"scale": Spec((d,), ("embed",), "ones"), "bias": Spec((d,), ("embed",), "zeros")}
+
+    def block() -> Params:
+        return {
+            "ln": norm(),
+            "q": Spec((d, d), ("embed", "heads")),
+            "k": Spec((d, d), ("embed", "heads")),
+            "v": Spec((d, d), ("embed", "heads")),
+            "out": Spec((d, d), ("heads", "embed"), "residual"),
+            "fc_in": Spec((d, inner), ("embed", "mlp")),
+            "fc_in_bias": Spec((inner,), ("mlp",), "zeros"),
+            "fc_out": Spec((inner, d), ("mlp", "embed"), "residual"),
+            "fc_out_bias": Spec((d,), ("embed",), "zeros"),
+        }
+
+    return {
+        "embedding": Spec((vocab, d), ("vocab", "embed")),
+        "blocks": [block() for _ in range(config.n_layer)],
+        "ln_f": norm(),
+        "lm_head": Spec((d, vocab), ("embed", "vocab")),
+        "lm_head_bias": Spec((vocab,), ("vocab",), "zeros"),
+    }
+
+
+def is_spec(leaf: object) -> bool:
+    """Tell a `Spec` from the containers around it (for `jax.tree.map`)."""
+    return isinstance(leaf, Spec)
+
+
+def map_table(function: Callable[[Spec], Any], config: CodeGenConfig) -> Params:
+    """Apply `function` to every `Spec` of the table."""
+    return jax.tree.map(function, table(config), is_leaf=is_spec)
+
+
+def count(config: CodeGenConfig) -> int:
+    """Number of parameters."""
+    return sum(spec.size for spec in jax.tree.leaves(table(config), is_leaf=is_spec))
+
+
+def init(config: CodeGenConfig, key: jax.Array, dtype: jnp.dtype | type = jnp.float32) -> Params:
+    """Draw fresh parameters.
+
+    Normal with standard deviation 0.02; the two matrices that write to the residual stream are
+    truncated normal with `(2 / n_layer) / sqrt(n_embd)` (CodeGen's JAXFORMER).
+    """
+    residual_std = 2 / config.n_layer / math.sqrt(config.n_embd)
+
+    def draw(spec: Spec, key: jax.Array) -> jax.Array:
+        match spec.init:
+            case "zeros":
+                return jnp.zeros(spec.shape, dtype)
+            case "ones":
+                return jnp.ones(spec.shape, dtype)
+            case "normal":
+                return 0.02 * jax.random.normal(key, spec.shape, dtype)
+            case "residual":
+                return residual_std * jax.random.truncated_normal(key, -2, 2, spec.shape, dtype)
+
+    specs, treedef = jax.tree.flatten(table(config), is_leaf=is_spec)
+    keys = jax.random.split(key, len(specs))
+    return treedef.unflatten([draw(spec, key) for spec, key in zip(specs, keys, strict=True)])
