@@ -1,0 +1,68 @@
+"""A model ready for use: weights, shape and tokenizer under one name."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxformer.checkpoints.hub import EMBEDDED, find
+from jaxformer.checkpoints.huggingface import DTYPES, read_config, read_params
+from jaxformer.checkpoints.layout import PROBE, USUAL_MP_NUM, likeliest_mp_num, relayout
+from jaxformer.errors import UserError
+from jaxformer.model import CodeGenConfig, Params
+from jaxformer.tokenizer import Tokenizer
+from jaxformer.tokenizer import load as load_tokenizer
+
+log = logging.getLogger("jaxformer")
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Everything that generation needs."""
+
+    name: str
+    config: CodeGenConfig
+    params: Params
+    tokenizer: Tokenizer
+    dtype: str
+    notes: tuple[str, ...] = ()
+    """What was put right on loading."""
+
+
+def load(name: str, *, dtype: str = "float32", mp_num: int | None = None) -> Model:
+    """Load a model.
+
+    Args:
+        name: `nano`, a Hugging Face CodeGen folder, or a hub name.
+        dtype: `float32`, `bfloat16` or `float16`: of weights and computation.
+        mp_num: Layout of the fused projection in the files; found out by trying if not given.
+
+    Raises:
+        UserError: If the model is missing, damaged or no CodeGen model.
+    """
+    if dtype not in DTYPES:
+        raise UserError(f"The dtype {dtype!r} is not known; choose one of {', '.join(DTYPES)}.")
+    folder = find(str(name))
+    config = read_config(folder)
+    tokenizer = load_tokenizer(folder)
+    notes = []
+    if tokenizer.vocab_size > config.vocab_size:
+        raise UserError(
+            f"{folder}: the tokenizer has {tokenizer.vocab_size} entries, the model only "
+            f"{config.vocab_size}; they do not belong together."
+        )
+    end = tokenizer.eos_token_id
+    wrong = [f"{n} {i}" for n in ("bos", "eos") if (i := getattr(config, f"{n}_token_id")) != end]
+    if wrong:
+        notes.append(f"config.json says {' and '.join(wrong)}; the tokenizer's {end} is used.")
+        config = config.model_copy(update={"bos_token_id": end, "eos_token_id": end})
+
+    assumed = mp_num or (USUAL_MP_NUM if config.n_head % USUAL_MP_NUM == 0 else 1)
+    params = read_params(folder, config, dtype, assumed)
+    if mp_num is None and name not in EMBEDDED:
+        found = likeliest_mp_num(params, config, tokenizer.encode(PROBE), assumed)
+        if found != assumed:
+            notes.append(f"The fused projection is laid out in {found} parts, not {assumed}.")
+            params["blocks"] = [relayout(block, assumed, found) for block in params["blocks"]]
+    for note in notes:
+        log.warning("%s: %s", name, note)
+    return Model(Path(name).name, config, params, tokenizer, dtype, tuple(notes))
