@@ -1,0 +1,90 @@
+"""Documents packed into rows of equal length."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Document:
+    """Token ids, and how much each counts in the loss (0 to 1)."""
+
+    ids: Sequence[int]
+    weights: Sequence[float]
+
+
+class Rows(NamedTuple):
+    """Packed documents; every array is `[rows, context]`."""
+
+    tokens: np.ndarray
+    """int32 ids."""
+    positions: np.ndarray
+    """int32 position in the document; -1 for padding."""
+    segments: np.ndarray
+    """int32 number of the document within its row."""
+    targets: np.ndarray
+    """int32 next ids."""
+    weights: np.ndarray
+    """float32 weight of each target; 0 at padding and at a document's end."""
+
+
+def pack(documents: Iterable[Document], context: int) -> Rows:
+    """Fill rows in order, each document whole where it fits, cut into pieces where it does not.
+
+    A row is closed when the next document no longer fits and is shorter than a row itself.
+    """
+    rows: list[list[Document]] = []
+    room = 0
+    for document in documents:
+        # A piece of n tokens predicts n - 1: neighbouring pieces share one token.
+        for start in range(0, max(len(document.ids) - 1, 1), context):
+            piece = Document(
+                document.ids[start : start + context + 1],
+                document.weights[start : start + context + 1],
+            )
+            length = len(piece.ids) - 1
+            if length < 1:
+                continue
+            if length > room:
+                rows.append([])
+                room = context
+            rows[-1].append(piece)
+            room -= length
+
+    shape = (len(rows), context)
+    packed = Rows(
+        tokens=np.zeros(shape, np.int32),
+        positions=np.full(shape, -1, np.int32),
+        segments=np.zeros(shape, np.int32),
+        targets=np.zeros(shape, np.int32),
+        weights=np.zeros(shape, np.float32),
+    )
+    for row, pieces in enumerate(rows):
+        column = 0
+        for number, piece in enumerate(pieces):
+            length = len(piece.ids) - 1
+            span = slice(column, column + length)
+            packed.tokens[row, span] = piece.ids[:-1]
+            packed.targets[row, span] = piece.ids[1:]
+            packed.weights[row, span] = piece.weights[1:]
+            packed.positions[row, span] = np.arange(length)
+            packed.segments[row, span] = number
+            column += length
+    return packed
+
+
+def batch(rows: Rows, size: int, seed: int, step: int) -> Rows:
+    """Return the batch of a step: a function of seed and step alone, so that resuming is exact.
+
+    Every epoch visits all rows once in an order of its own.
+    """
+    count = len(rows.tokens)
+    chosen = []
+    for index in range(step * size, (step + 1) * size):
+        epoch, offset = divmod(index, count)
+        chosen.append((epoch, offset))
+    orders = {epoch: np.random.default_rng((seed, epoch)).permutation(count) for epoch, _ in chosen}
+    picks = np.array([orders[epoch][offset] for epoch, offset in chosen])
+    return Rows(*(array[picks] for array in rows))

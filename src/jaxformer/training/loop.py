@@ -1,0 +1,177 @@
+"""The training loop: one device, stage after stage, resumable with the same command."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import orbax.checkpoint as ocp
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from jaxformer.checkpoints import save_pretrained
+from jaxformer.data.corpus import python_sources
+from jaxformer.data.exercises import conversations
+from jaxformer.data.packing import Rows, batch, pack
+from jaxformer.data.stages import conversation_document, plain_documents
+from jaxformer.errors import UserError
+from jaxformer.model import CodeGenConfig, Params, init
+from jaxformer.tokenizer import Tokenizer
+from jaxformer.tokenizer import load as load_tokenizer
+from jaxformer.tokenizer import train as train_tokenizer
+from jaxformer.training.loss import loss
+from jaxformer.training.optimizer import build, schedule
+from jaxformer.training.recipe import Recipe, Stage
+from jaxformer.transcript import render
+
+SAVE_EVERY = 200
+REPORT_EVERY = 20
+
+
+class State(NamedTuple):
+    """All that a stage carries from step to step."""
+
+    params: Params
+    optimizer: Any
+    step: jax.Array
+
+
+def train(recipe: Recipe, out: Path, console: Console) -> Path:
+    """Run or resume every stage of a recipe.
+
+    Args:
+        recipe: What to train.
+        out: The run's folder. A finished stage leaves a Hugging Face folder in it.
+        console: Where progress goes.
+
+    Returns:
+        The folder of the last stage's model.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    _fix_recipe(recipe, out)
+    tokenizer = _tokenizer(recipe, out, console)
+    params = init(recipe.model, jax.random.key(recipe.seed))
+    finished = out
+    for stage in recipe.stages:
+        finished = out / f"codegen-{recipe.name}-{stage.name}"
+        params = _run_stage(recipe, stage, params, tokenizer, out, console)
+        save_pretrained(finished, recipe.model, params, tokenizer, dtype="bfloat16")
+    return finished
+
+
+def _fix_recipe(recipe: Recipe, out: Path) -> None:
+    """Write the recipe down with the run, and refuse to resume a run of another one."""
+    written, text = out / "recipe.json", recipe.model_dump_json(indent=1)
+    if written.exists() and written.read_text() != text:
+        raise UserError(f"{out} holds a run of another recipe; choose another --out or remove it.")
+    written.write_text(text)
+
+
+def _texts(stage: Stage, seed: int) -> Iterator[str]:
+    if stage.data == "python":
+        yield from python_sources(stage.amount, seed)
+    else:
+        for exercise in conversations(seed, int(stage.amount)):
+            yield render(exercise.turns)
+
+
+def _tokenizer(recipe: Recipe, out: Path, console: Console) -> Tokenizer:
+    folder = out / "tokenizer"
+    if not (folder / "tokenizer_config.json").exists():
+        console.print("Learning the vocabulary …")
+        samples = (
+            text
+            for stage in recipe.stages
+            for _, text in zip(range(20_000), _texts(stage, recipe.seed), strict=False)
+        )
+        train_tokenizer(samples, recipe.model.vocab_size).save(folder)
+    return load_tokenizer(folder)
+
+
+def _rows(recipe: Recipe, stage: Stage, tokenizer: Tokenizer, out: Path, console: Console) -> Rows:
+    path = out / f"{stage.name}.npz"
+    if not path.exists():
+        console.print(f"Preparing the data of stage {stage.name} …")
+        if stage.data == "python":
+            documents = plain_documents(_texts(stage, recipe.seed), tokenizer)
+        else:
+            documents = (
+                conversation_document(exercise.turns, tokenizer, recipe.prompt_weight)
+                for exercise in conversations(recipe.seed, int(stage.amount))
+            )
+        partial_file = path.with_suffix(".part.npz")
+        np.savez(partial_file, **pack(documents, recipe.context)._asdict())
+        partial_file.rename(path)
+    with np.load(path) as arrays:
+        return Rows(**arrays)
+
+
+def make_step(
+    config: CodeGenConfig, optimizer: optax.GradientTransformation
+) -> Callable[[State, Rows], tuple[State, jax.Array]]:
+    """Return the compiled training step: state and batch to state and cross-entropy."""
+
+    @partial(jax.jit, donate_argnums=0)
+    def step(state: State, rows: Rows) -> tuple[State, jax.Array]:
+        gradients, cross_entropy = jax.grad(loss, has_aux=True)(state.params, config, rows)
+        updates, moments = optimizer.update(gradients, state.optimizer, state.params)
+        params = optax.apply_updates(state.params, updates)
+        return State(params, moments, state.step + 1), cross_entropy  # pyright: ignore
+
+    return step
+
+
+def _run_stage(
+    recipe: Recipe,
+    stage: Stage,
+    params: Params,
+    tokenizer: Tokenizer,
+    out: Path,
+    console: Console,
+) -> Params:
+    rows = _rows(recipe, stage, tokenizer, out, console)
+    rate = schedule(stage.learning_rate, stage.steps, stage.warmup)
+    optimizer = build(recipe.model, recipe.optimizer, rate, recipe.weight_decay)
+    state = State(params, optimizer.init(params), jnp.zeros((), jnp.int32))
+    step = make_step(recipe.model, optimizer)
+    options = ocp.CheckpointManagerOptions(max_to_keep=1, save_interval_steps=SAVE_EVERY)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}  {task.fields[status]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with (
+        ocp.CheckpointManager((out / "state" / stage.name).absolute(), options=options) as manager,
+        Progress(*columns, console=console) as progress,
+        (out / "metrics.jsonl").open("a") as metrics,
+    ):
+        if (latest := manager.latest_step()) is not None:
+            state = manager.restore(latest, args=ocp.args.StandardRestore(state))
+        start = int(state.step)
+        task = progress.add_task(stage.name, total=stage.steps, completed=start, status="")
+        since, losses = time.perf_counter(), []
+        for index in range(start, stage.steps):
+            state, cross_entropy = step(state, batch(rows, stage.batch, recipe.seed, index))
+            losses.append(cross_entropy)
+            if (index + 1) % REPORT_EVERY == 0 or index + 1 == stage.steps:
+                mean = float(np.mean([float(value) for value in losses]))
+                if not np.isfinite(mean):
+                    raise UserError(f"The loss of stage {stage.name} is {mean} at step {index}.")
+                speed = len(losses) * rows.tokens.shape[1] * stage.batch
+                speed /= time.perf_counter() - since
+                status = f"loss {mean:.3f}  {speed:,.0f} tokens/s"
+                progress.update(task, completed=index + 1, status=status)
+                record = {"stage": stage.name, "step": index + 1, "loss": mean, "speed": speed}
+                print(json.dumps(record), file=metrics, flush=True)
+                since, losses = time.perf_counter(), []
+            manager.save(index + 1, args=ocp.args.StandardSave(state))
+        manager.save(stage.steps, args=ocp.args.StandardSave(state), force=True)
+    return state.params
