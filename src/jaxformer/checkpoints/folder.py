@@ -31,7 +31,9 @@ def open_tensors(folder: Path) -> Tensors:
             tensors: Tensors = {}
             for shard in _shards(index):
                 if not shard.exists():
-                    raise UserError(f"{shard} is missing; {index.name} names it. Download it again.")
+                    raise UserError(
+                        f"{shard} is missing; {index.name} names it. Download it again."
+                    )
                 tensors |= opener(shard)
             return tensors
     raise UserError(f"{folder} holds no weights: no model.safetensors and no pytorch_model.bin.")

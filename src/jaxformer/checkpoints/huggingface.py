@@ -1,8 +1,7 @@
 """Hugging Face CodeGen folders, in and out, one tensor at a time."""
 
 import json
-import logging
-from collections.abc import Callable, Iterator
+import math
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,6 @@ from jaxformer.checkpoints.layout import USUAL_MP_NUM, fuse_qkv, split_qkv
 from jaxformer.errors import UserError
 from jaxformer.model import CodeGenConfig, Params, Spec, table
 from jaxformer.tokenizer import Tokenizer
-
-log = logging.getLogger("jaxformer")
 
 DTYPES = {
     "float32": np.dtype(np.float32),
@@ -45,26 +42,32 @@ _OUTSIDE = {
 }
 
 
-def _at(tree: Any, path: tuple[Any, ...]) -> Any:
+_Path = tuple[Any, ...]
+
+
+def _at(tree: Any, path: _Path) -> Any:
     for key in path:
         tree = tree[key]
     return tree
 
 
-def _names(config: CodeGenConfig) -> Iterator[tuple[tuple[Any, ...], str]]:
-    """Yield the path of every parameter but q, k and v, with its name in the files."""
-    yield from _OUTSIDE.items()
+def _files_table(config: CodeGenConfig) -> dict[str, tuple[_Path, ...]]:
+    """Map each tensor of the files to the parameter in it, or to q, k and v where it is fused."""
+    names: dict[str, tuple[_Path, ...]] = {name: (path,) for path, name in _OUTSIDE.items()}
     for layer in range(config.n_layer):
-        for path, name in _BLOCK.items():
-            yield ("blocks", layer, *path), f"transformer.h.{layer}.{name}"
+        block = ("blocks", layer)
+        prefix = f"transformer.h.{layer}."
+        names |= {prefix + name: ((*block, *path),) for path, name in _BLOCK.items()}
+        names[prefix + "attn.qkv_proj.weight"] = ((*block, "q"), (*block, "k"), (*block, "v"))
+    return names
 
 
-def _qkv_name(layer: int) -> str:
-    return f"transformer.h.{layer}.attn.qkv_proj.weight"
-
-
-def _is_transposed(path: tuple[Any, ...], spec: Spec) -> bool:
-    return spec.is_matrix and path != ("embedding",)
+def _file_shape(tree: Params, paths: tuple[_Path, ...]) -> tuple[int, ...]:
+    """Return a tensor's shape in the files, where all matrices but the embedding are [out, in]."""
+    spec: Spec = _at(tree, paths[0])
+    if paths == (("embedding",),) or not spec.is_matrix:
+        return spec.shape
+    return (len(paths) * spec.shape[1], spec.shape[0])
 
 
 def read_config(folder: Path) -> CodeGenConfig:
@@ -105,34 +108,19 @@ def read_params(
     Raises:
         UserError: If a tensor is missing or its shape is not what the configuration says.
     """
-    tensors = open_tensors(folder)
-    tree = table(config)
-    width = config.n_embd
     if config.n_head % mp_num:
         raise UserError(f"{folder}: {config.n_head} heads cannot be laid out in {mp_num} parts.")
-
-    plan: list[tuple[int, Callable[[], None]]] = []
-    for path, name in _names(config):
-        spec: Spec = _at(tree, path)
-
-        def place(path: tuple[Any, ...] = path, name: str = name, spec: Spec = spec) -> None:
-            transposed = _is_transposed(path, spec)
-            shape = spec.shape[::-1] if transposed else spec.shape
-            value = _read(tensors, folder, name, shape)
-            _at(tree, path[:-1])[path[-1]] = _to_device(value.T if transposed else value, dtype)
-
-        plan.append((spec.size, place))
-    for layer in range(config.n_layer):
-
-        def place_qkv(layer: int = layer) -> None:
-            fused = _read(tensors, folder, _qkv_name(layer), (3 * width, width))
-            for part, value in split_qkv(fused, mp_num).items():
-                tree["blocks"][layer][part] = _to_device(value.T, dtype)
-
-        plan.append((3 * width * width, place_qkv))
-    for _, place in sorted(plan, key=lambda item: -item[0]):  # largest first: a lower peak
-        place()
-    return tree
+    tensors = open_tensors(folder)
+    specs, params = table(config), table(config)
+    files = _files_table(config)
+    shapes = {name: _file_shape(specs, paths) for name, paths in files.items()}
+    for name in sorted(files, key=lambda name: -math.prod(shapes[name])):  # a lower peak
+        paths, value = files[name], _read(tensors, folder, name, shapes[name])
+        parts = split_qkv(value, mp_num) if len(paths) == 3 else (value,)
+        for path, part in zip(paths, parts, strict=True):
+            stored = part if path == ("embedding",) else part.T  # a vector is its own transpose
+            _at(params, path[:-1])[path[-1]] = _to_device(stored, dtype)
+    return params
 
 
 def _read(tensors: Tensors, folder: Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -191,20 +179,17 @@ def save_pretrained(
     }
     (folder / "config.json").write_text(json.dumps(described, indent=1) + "\n", "utf-8")
 
-    sizes = {name: _at(table(config), path).size for path, name in _names(config)}
-    sizes |= {_qkv_name(layer): 3 * config.n_embd**2 for layer in range(config.n_layer)}
-    shards = _plan_shards(sizes, DTYPES[dtype].itemsize, shard_bytes)
-    paths = {name: path for path, name in _names(config)}
+    specs, files = table(config), _files_table(config)
+    itemsize = DTYPES[dtype].itemsize
+    sizes = {n: math.prod(_file_shape(specs, paths)) * itemsize for n, paths in files.items()}
+    shards = _plan_shards(sizes, shard_bytes)
 
     def value(name: str) -> np.ndarray:
-        if name in paths:
-            path = paths[name]
-            array = np.asarray(_at(params, path))
-            array = array.T if _is_transposed(path, _at(table(config), path)) else array
-        else:
-            block = params["blocks"][int(name.split(".")[2])]
-            array = fuse_qkv(*(np.asarray(block[n]).T for n in ("q", "k", "v")), mp_num)
-        return np.ascontiguousarray(array.astype(DTYPES[dtype]))
+        paths = files[name]
+        arrays = [np.asarray(_at(params, path)) for path in paths]
+        stored = [a if paths == (("embedding",),) else a.T for a in arrays]
+        whole = fuse_qkv(stored[0], stored[1], stored[2], mp_num) if len(paths) == 3 else stored[0]
+        return np.ascontiguousarray(whole.astype(DTYPES[dtype]))
 
     for stale in folder.glob("model*.safetensors*"):
         stale.unlink()  # an older single file would hide new shards
@@ -212,22 +197,22 @@ def save_pretrained(
         save_file({name: value(name) for name in names}, folder / file, {"format": "pt"})
     if len(shards) > 1:
         index = {
-            "metadata": {"total_size": sum(sizes.values()) * DTYPES[dtype].itemsize},
+            "metadata": {"total_size": sum(sizes.values())},
             "weight_map": {name: file for file, names in shards.items() for name in names},
         }
         text = json.dumps(index, indent=1) + "\n"
         (folder / "model.safetensors.index.json").write_text(text, "utf-8")
 
 
-def _plan_shards(sizes: dict[str, int], itemsize: int, shard_bytes: int) -> dict[str, list[str]]:
+def _plan_shards(sizes: dict[str, int], shard_bytes: int) -> dict[str, list[str]]:
     groups: list[list[str]] = [[]]
     filled = 0
     for name, size in sizes.items():
-        if groups[-1] and filled + size * itemsize > shard_bytes:
+        if groups[-1] and filled + size > shard_bytes:
             groups.append([])
             filled = 0
         groups[-1].append(name)
-        filled += size * itemsize
+        filled += size
     if len(groups) == 1:
         return {"model.safetensors": groups[0]}
     total = len(groups)

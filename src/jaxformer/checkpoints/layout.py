@@ -33,11 +33,11 @@ if __name__ == "__main__":
 """A text that every code model finds far more likely than a scrambled one does."""
 
 
-def split_qkv(fused: np.ndarray, mp_num: int) -> dict[str, np.ndarray]:
+def split_qkv(fused: np.ndarray, mp_num: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Split fused rows `[3 · width, width]` into q, k and v, `[width, width]` each (out, in)."""
     width = fused.shape[1]
     q, v, k = fused.reshape(mp_num, 3, width // mp_num, width).swapaxes(0, 1)
-    return {"q": q.reshape(width, width), "k": k.reshape(width, width), "v": v.reshape(width, width)}
+    return q.reshape(width, width), k.reshape(width, width), v.reshape(width, width)
 
 
 def fuse_qkv(q: np.ndarray, k: np.ndarray, v: np.ndarray, mp_num: int) -> np.ndarray:

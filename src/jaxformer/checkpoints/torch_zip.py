@@ -146,7 +146,9 @@ def _mapper(
             file.seek(member.header_offset + 26)
             name_length, extra_length = struct.unpack("<HH", file.read(4))
         start = member.header_offset + 30 + name_length + extra_length
-        flat = np.memmap(path, dtype, "r", start + tensor.offset * dtype.itemsize, (reach - tensor.offset,))
+        flat = np.memmap(
+            path, dtype, "r", start + tensor.offset * dtype.itemsize, (reach - tensor.offset,)
+        )
         return np.lib.stride_tricks.as_strided(flat, shape, [s * dtype.itemsize for s in strides])
 
     return read

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
+"""A NumPy array on the host, a JAX array within a compiled step."""
 
 
 @dataclass(frozen=True)
@@ -15,22 +18,22 @@ class Document:
     weights: Sequence[float]
 
 
-class Rows(NamedTuple):
+class Rows(NamedTuple, Generic[T]):
     """Packed documents; every array is `[rows, context]`."""
 
-    tokens: np.ndarray
+    tokens: T
     """int32 ids."""
-    positions: np.ndarray
+    positions: T
     """int32 position in the document; -1 for padding."""
-    segments: np.ndarray
+    segments: T
     """int32 number of the document within its row."""
-    targets: np.ndarray
+    targets: T
     """int32 next ids."""
-    weights: np.ndarray
+    weights: T
     """float32 weight of each target; 0 at padding and at a document's end."""
 
 
-def pack(documents: Iterable[Document], context: int) -> Rows:
+def pack(documents: Iterable[Document], context: int) -> Rows[np.ndarray]:
     """Fill rows in order, each document whole where it fits, cut into pieces where it does not.
 
     A row is closed when the next document no longer fits and is shorter than a row itself.
@@ -75,7 +78,7 @@ def pack(documents: Iterable[Document], context: int) -> Rows:
     return packed
 
 
-def batch(rows: Rows, size: int, seed: int, step: int) -> Rows:
+def batch(rows: Rows[np.ndarray], size: int, seed: int, step: int) -> Rows[np.ndarray]:
     """Return the batch of a step: a function of seed and step alone, so that resuming is exact.
 
     Every epoch visits all rows once in an order of its own.

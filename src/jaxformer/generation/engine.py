@@ -108,9 +108,7 @@ def _prefill(
     slots, dtype = cache[0]["k"].shape[1], cache[0]["k"].dtype
     places = jnp.arange(tokens.shape[1])
     positions = jnp.where(places < length, places, -1)[None]
-    _, one = hidden(
-        params, config, tokens, positions, cache=new_cache(config, 1, slots, dtype)
-    )
+    _, one = hidden(params, config, tokens, positions, cache=new_cache(config, 1, slots, dtype))
     return jax.tree.map(lambda many, single: many.at[rows].set(single, mode="drop"), cache, one)
 
 
@@ -245,9 +243,7 @@ def generate(
         for p, r in zip(prompts, requests, strict=True)
     )
     slots = _bucket(longest, context, 64)
-    rows = [
-        _Row(r, model, context - len(p)) for r, p in zip(requests, prompts, strict=True)
-    ]
+    rows = [_Row(r, model, context - len(p)) for r, p in zip(requests, prompts, strict=True)]
 
     width = _bucket(len(requests), 1 << 30, 1)
     padded = [*requests, *([requests[0]] * (width - len(requests)))]
@@ -292,4 +288,3 @@ def _sampling(requests: Sequence[Request]) -> Sampling:
         np.array([r.top_k for r in requests], np.int32),  # pyright: ignore
         np.array([r.seed for r in requests], np.uint32),  # pyright: ignore
     )
-

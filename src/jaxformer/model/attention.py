@@ -36,8 +36,8 @@ def reference(q: jax.Array, k: jax.Array, v: jax.Array, mask: jax.Array) -> jax.
     over_queries = jax.vmap(one_query, in_axes=(0, None, None, 0))
     over_heads = jax.vmap(over_queries, in_axes=(1, 1, 1, None), out_axes=1)
     over_batch = jax.vmap(over_heads)
-    exact = (x.astype(jnp.float32) for x in (q, k, v))
-    return over_batch(*exact, mask).astype(v.dtype)
+    q32, k32, v32 = (x.astype(jnp.float32) for x in (q, k, v))
+    return over_batch(q32, k32, v32, mask).astype(v.dtype)
 
 
 def xla(q: jax.Array, k: jax.Array, v: jax.Array, mask: jax.Array) -> jax.Array:

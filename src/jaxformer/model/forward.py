@@ -55,6 +55,13 @@ def rotate(x: jax.Array, sin: jax.Array, cos: jax.Array) -> jax.Array:
     return jnp.concatenate([turned, x[..., rotary_dim:]], axis=-1)
 
 
+def _write(slots: jax.Array, values: jax.Array, positions: jax.Array) -> jax.Array:
+    """Put each token's values into the slot of its position; padding falls past the end."""
+    rows = jnp.arange(slots.shape[0])[:, None]
+    places = jnp.where(positions >= 0, positions, slots.shape[1])
+    return slots.at[rows, places].set(values, mode="drop")
+
+
 def hidden(
     params: Params,
     config: CodeGenConfig,
@@ -84,17 +91,13 @@ def hidden(
         Hidden states `[batch, tokens, n_embd]`, and the cache with these tokens added (None
         where none was given).
     """
-    real = positions >= 0
     sin, cos = rotary_tables(positions, config.rotary_dim)
     if cache is None:
-        mask = (positions[:, None, :] <= positions[:, :, None]) & real[:, None, :]
+        mask = (positions[:, None, :] <= positions[:, :, None]) & (positions >= 0)[:, None, :]
         if segments is not None:
             mask &= segments[:, None, :] == segments[:, :, None]
     else:
-        slots = cache[0]["k"].shape[1]
-        mask = jnp.arange(slots) <= positions[:, :, None]
-        rows = jnp.arange(tokens.shape[0])[:, None]
-        destination = jnp.where(real, positions, slots)  # past the end: dropped
+        mask = jnp.arange(cache[0]["k"].shape[1]) <= positions[:, :, None]
 
     x = params["embedding"][tokens]
     new: Cache = []
@@ -106,8 +109,7 @@ def hidden(
         )
         q, k = rotate(q, sin, cos), rotate(k, sin, cos)
         if cache is not None:
-            k = cache[layer]["k"].at[rows, destination].set(k, mode="drop")
-            v = cache[layer]["v"].at[rows, destination].set(v, mode="drop")
+            k, v = _write(cache[layer]["k"], k, positions), _write(cache[layer]["v"], v, positions)
             new.append({"k": k, "v": v})
         attended = multiply(attend(q, k, v, mask).reshape(x.shape), block["out"])
         inner = jax.nn.gelu(multiply(h, block["fc_in"]) + block["fc_in_bias"], approximate=True)

@@ -102,3 +102,9 @@ def init(config: CodeGenConfig, key: jax.Array, dtype: jnp.dtype | type = jnp.fl
     specs, treedef = jax.tree.flatten(table(config), is_leaf=is_spec)
     keys = jax.random.split(key, len(specs))
     return treedef.unflatten([draw(spec, key) for spec, key in zip(specs, keys, strict=True)])
+
+
+def named_specs(config: CodeGenConfig) -> list[tuple[str, Spec]]:
+    """Return every parameter's dotted name and `Spec`."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(table(config), is_leaf=is_spec)
+    return [(jax.tree_util.keystr(path, simple=True, separator="."), spec) for path, spec in leaves]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,15 @@ class Tokenizer:
 
     backend: tokenizers.Tokenizer
 
-    @property
+    @cached_property
     def vocab_size(self) -> int:
         """Number of entries; ids from here up are padding rows of a model."""
         return max(self.backend.get_vocab().values()) + 1
 
-    @property
+    @cached_property
     def eos_token_id(self) -> int:
         """Id of the end-of-text token, which also serves as bos and pad."""
-        return self.backend.token_to_id(END_OF_TEXT)
+        return self.backend.get_vocab()[END_OF_TEXT]
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of `text`; nothing is added."""
@@ -121,7 +122,7 @@ def load(folder: Path | str) -> Tokenizer:
             tokenizer = assemble(vocab, [(a, b) for a, b in pairs], order)
         else:
             raise UserError(
-                f"{folder} holds no tokenizer: it needs tokenizer.json, or vocab.json and merges.txt."
+                f"{folder} has no tokenizer: no tokenizer.json, nor vocab.json and merges.txt."
             )
     except UserError:
         raise

@@ -39,5 +39,5 @@ def train(texts: Iterable[str], vocab_size: int, *, progress: bool = False) -> T
     trainee.train_from_iterator(texts, trainer)
     learnt = json.loads(trainee.to_str())["model"]
     vocab = learnt["vocab"] | {END_OF_TEXT: len(learnt["vocab"])}
-    merges = [tuple(m.split(" ") if isinstance(m, str) else m) for m in learnt["merges"]]
+    merges = [(left, right) for left, right in learnt["merges"]]
     return assemble(vocab, merges, WHITESPACE)

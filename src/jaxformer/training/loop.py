@@ -94,7 +94,9 @@ def _tokenizer(recipe: Recipe, out: Path, console: Console) -> Tokenizer:
     return load_tokenizer(folder)
 
 
-def _rows(recipe: Recipe, stage: Stage, tokenizer: Tokenizer, out: Path, console: Console) -> Rows:
+def _rows(
+    recipe: Recipe, stage: Stage, tokenizer: Tokenizer, out: Path, console: Console
+) -> Rows[np.ndarray]:
     path = out / f"{stage.name}.npz"
     if not path.exists():
         console.print(f"Preparing the data of stage {stage.name} …")
@@ -114,11 +116,11 @@ def _rows(recipe: Recipe, stage: Stage, tokenizer: Tokenizer, out: Path, console
 
 def make_step(
     config: CodeGenConfig, optimizer: optax.GradientTransformation
-) -> Callable[[State, Rows], tuple[State, jax.Array]]:
+) -> Callable[[State, Rows[Any]], tuple[State, jax.Array]]:
     """Return the compiled training step: state and batch to state and cross-entropy."""
 
     @partial(jax.jit, donate_argnums=0)
-    def step(state: State, rows: Rows) -> tuple[State, jax.Array]:
+    def step(state: State, rows: Rows[Any]) -> tuple[State, jax.Array]:
         gradients, cross_entropy = jax.grad(loss, has_aux=True)(state.params, config, rows)
         updates, moments = optimizer.update(gradients, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
@@ -173,5 +175,6 @@ def _run_stage(
                 print(json.dumps(record), file=metrics, flush=True)
                 since, losses = time.perf_counter(), []
             manager.save(index + 1, args=ocp.args.StandardSave(state))
-        manager.save(stage.steps, args=ocp.args.StandardSave(state), force=True)
+        if manager.latest_step() != stage.steps:
+            manager.save(stage.steps, args=ocp.args.StandardSave(state), force=True)
     return state.params

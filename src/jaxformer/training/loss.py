@@ -36,7 +36,7 @@ mixed_product.defvjp(_forward, _backward)
 
 
 def loss(
-    params: Params, config: CodeGenConfig, batch: Rows, z_loss: float = 1e-4
+    params: Params, config: CodeGenConfig, batch: Rows[jax.Array], z_loss: float = 1e-4
 ) -> tuple[jax.Array, jax.Array]:
     """Return the training loss and the cross-entropy in it, both in nats a (weighted) token.
 

@@ -1,0 +1,61 @@
+"""The command line: one command a module; errors are one sentence and exit status 2."""
+
+import sys
+
+import click
+import typer
+
+from jaxformer.cli import (
+    chat,
+    complete,
+    inspect,
+    perplexity,
+    synthesize,
+    tokenizer,
+    train,
+)
+from jaxformer.errors import UserError
+
+app = typer.Typer(
+    name="jaxformer",
+    help="Train, talk to and measure open code models, from a laptop to a TPU pod.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command()(synthesize.synthesize)
+app.command()(chat.chat)
+app.command()(complete.complete)
+app.command()(perplexity.perplexity)
+app.command()(inspect.inspect)
+app.command()(train.train)
+app.add_typer(tokenizer.app, name="tokenizer")
+
+
+def main() -> None:
+    """Run the command line; the exit status is 2 for an error that the user can mend."""
+    try:
+        status = app(standalone_mode=False)
+    except UserError as error:
+        _fail(str(error))
+    except click.UsageError as error:
+        _fail(f"{error.format_message().rstrip('.')}. See 'jaxformer --help'.")
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    else:
+        sys.exit(status or 0)
+
+
+def _fail(sentence: str) -> None:
+    print(f"jaxformer: {' '.join(sentence.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+"""Options that several commands share."""
+
+from typing import Annotated
+
+import typer
+
+ModelName = Annotated[
+    str, typer.Option("--model", "-m", help="`nano`, a model folder, or a name on the hub.")
+]
+Dtype = Annotated[str, typer.Option(help="float32, bfloat16 or float16.")]
+Temperature = Annotated[float, typer.Option(help="0 takes the likeliest token each time.")]
+TopP = Annotated[float, typer.Option(help="Draw among the tokens that make up this probability.")]
+TopK = Annotated[int, typer.Option(help="Draw among this many likeliest tokens; 0 for all.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same result.")]
+Unprotected = Annotated[
+    bool, typer.Option("--unprotected", help="Run programs even where there is no sandbox.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs to read.")]

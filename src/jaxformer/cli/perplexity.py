@@ -1,0 +1,111 @@
+"""How well a model understands a conversation or a text."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jaxformer.cli import options
+from jaxformer.errors import UserError
+
+
+def perplexity(
+    file: Annotated[Path, typer.Argument(help="A conversation (one step a line), or any text.")],
+    model: options.ModelName = "nano",
+    dtype: options.Dtype = "float32",
+    text: Annotated[
+        bool, typer.Option("--text", help="Measure the file as it stands, not as steps.")
+    ] = False,
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
+) -> None:
+    """Measure the perplexity of every prompt of a conversation, and of every token.
+
+    In the multi-turn figures each prompt follows all earlier prompts and the code that the model
+    wrote for them; in the single-turn figures the prompts stand alone. Tokens that surprised the
+    model are the reddest.
+
+    Examples:
+
+        jaxformer perplexity examples/shopping.txt
+
+        jaxformer perplexity --text setup.py
+    """
+    from jaxformer.synthesis import parse_turns, read_bytes
+
+    data = read_bytes(file)
+    if text:
+        try:
+            decoded = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise UserError(f"{file} is not valid UTF-8; save the file as UTF-8.") from error
+        _whole_text(decoded, file, model, dtype, as_json)
+    else:
+        _conversation(parse_turns(data, str(file)), model, dtype, seed, as_json)
+
+
+def _whole_text(text: str, file: Path, model: str, dtype: str, as_json: bool) -> None:
+    from jaxformer.checkpoints import load
+    from jaxformer.cli.show import console
+    from jaxformer.generation import score
+
+    [scored] = score(load(model, dtype=dtype), [text])
+    value = scored.perplexity()
+    if value is None:
+        raise UserError(f"{file} is too short; perplexity needs at least two tokens.")
+    pieces = [text[low:high] for low, high in scored.spans]
+    pairs = list(zip(pieces, scored.logprobs, strict=True))
+    if as_json:
+        tokens = [{"text": piece, "logprob": logprob} for piece, logprob in pairs]
+        print(json.dumps({"perplexity": value, "tokens": tokens}, ensure_ascii=False))
+        return
+    console.print(_coloured(pairs))
+    console.print(f"perplexity {value:.3f} over {len(pairs) - 1} tokens")
+
+
+def _conversation(prompts: list[str], model: str, dtype: str, seed: int, as_json: bool) -> None:
+    from rich.table import Table
+
+    from jaxformer.checkpoints import load
+    from jaxformer.cli.show import console
+    from jaxformer.synthesis import Session
+    from jaxformer.synthesis.perplexity import prompt_perplexity
+
+    loaded = load(model, dtype=dtype)
+    session = Session(loaded, seed=seed, execute=False)
+    for prompt in prompts:
+        session.ask(prompt)
+    multi = prompt_perplexity(loaded, session.turns, single=False)
+    single = prompt_perplexity(loaded, session.turns, single=True)
+    if as_json:
+        rows = [
+            {
+                "prompt": turn.prompt,
+                "multi": multi.prompts[i],
+                "single": single.prompts[i],
+                "tokens": [{"text": t, "logprob": p} for t, p in multi.tokens[i]],
+            }
+            for i, turn in enumerate(session.turns)
+        ]
+        report = {"multi": multi.whole, "single": single.whole, "prompts": rows}
+        print(json.dumps(report, indent=1, ensure_ascii=False))
+        return
+    table = Table("multi", "single", "prompt", box=None, show_edge=False)
+    for i in range(len(prompts)):
+        cells = f"{multi.prompts[i]:.2f}", f"{single.prompts[i]:.2f}"
+        table.add_row(*cells, _coloured(multi.tokens[i]))
+    table.add_row(f"{multi.whole:.2f}", f"{single.whole:.2f}", "all prompts", style="bold")
+    console.print(table)
+
+
+def _coloured(pairs):
+    """Return the tokens, the redder the less likely."""
+    from rich.text import Text
+
+    shades = ((-1.0, ""), (-3.0, "yellow"), (-6.0, "dark_orange"), (float("-inf"), "bold red"))
+    text = Text()
+    for piece, logprob in pairs:
+        style = next(s for limit, s in shades if logprob is None or logprob >= limit)
+        text.append(piece, style=style)
+    return text
