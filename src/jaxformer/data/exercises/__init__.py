@@ -1,0 +1,6 @@
+"""Endless made-up conversations in which a program is described and written step by step."""
+
+from jaxformer.data.exercises.compose import conversation, conversations
+from jaxformer.data.exercises.exercise import Exercise
+
+__all__ = ["Exercise", "conversation", "conversations"]
