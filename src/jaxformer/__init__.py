@@ -1,10 +1,10 @@
 """Train, talk to and measure open code models, from a laptop to a TPU pod.
 
-    import jaxformer as jf
+import jaxformer as jf
 
-    model = jf.load("nano")
-    session = jf.Session(model)
-    turn = session.ask("Define a list named 'nums' with values [3, 1, 4].")
+model = jf.load("nano")
+session = jf.Session(model)
+turn = session.ask("Define a list named 'nums' with values [3, 1, 4].")
 """
 
 from importlib import import_module

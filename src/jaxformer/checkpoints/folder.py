@@ -32,7 +32,7 @@ def open_tensors(folder: Path) -> Tensors:
             for shard in _shards(index):
                 if not shard.exists():
                     raise UserError(
-                        f"{shard} is missing; {index.name} names it. Download it again."
+                        f"{shard} is missing, though {index.name} names it; download it again."
                     )
                 tensors |= opener(shard)
             return tensors

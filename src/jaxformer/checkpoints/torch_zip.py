@@ -82,8 +82,8 @@ class _TensorsOnly(pickle.Unpickler):
             return _ADMITTED[module_name, global_name]
         except KeyError:
             raise UserError(
-                f"its pickle asks for {module_name}.{global_name}, which no weights need; "
-                "it was not run. Do not trust this file; get the weights as safetensors"
+                f"its pickle asks for {module_name}.{global_name}, which no weights need and which "
+                "was not run; do not trust this file and get the weights as safetensors"
             ) from None
 
     def persistent_load(self, pid: Any, /) -> _Storage:

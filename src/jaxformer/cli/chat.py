@@ -2,11 +2,15 @@
 
 import contextlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from jaxformer.cli import options
 from jaxformer.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxformer.synthesis import Session
 
 HELP = """Describe a step, and the model writes its code; the program runs after every step.
 
@@ -99,7 +103,7 @@ def chat(
             show.console.print(str(error), style="red", markup=False)
 
 
-def _edit(session) -> None:
+def _edit(session: "Session") -> None:
     if not session.turns:
         raise UserError("There is no step to edit; ask for one first.")
     try:

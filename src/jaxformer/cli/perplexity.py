@@ -1,13 +1,17 @@
 """How well a model understands a conversation or a text."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jaxformer.cli import options
 from jaxformer.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 def perplexity(
@@ -99,7 +103,7 @@ def _conversation(prompts: list[str], model: str, dtype: str, seed: int, as_json
     console.print(table)
 
 
-def _coloured(pairs):
+def _coloured(pairs: Iterable[tuple[str, float | None]]) -> "Text":
     """Return the tokens, the redder the less likely."""
     from rich.text import Text
 

@@ -1,5 +1,7 @@
 """How turns and programs look: colours on a terminal, plain text when piped."""
 
+from collections.abc import Callable
+
 from rich.console import Console, Group
 from rich.live import Live
 from rich.syntax import Syntax
@@ -30,7 +32,7 @@ def retry(session: Session) -> Turn:
     return _watch(len(session.turns), prompt, session.retry)
 
 
-def _watch(number: int, prompt: str, write) -> Turn:
+def _watch(number: int, prompt: str, write: Callable[[Callable[[str], None] | None], Turn]) -> Turn:
     heading = Text(f"[{number}] {prompt}", style="bold")
     if not console.is_terminal:
         turn = write(None)

@@ -94,7 +94,8 @@ def assemble(vocab: dict[str, int], merges: list[tuple[str, str]], added: list[s
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
     backend.post_processor = processors.ByteLevel(trim_offsets=False)
-    backend.add_special_tokens([AddedToken(END_OF_TEXT, special=True, normalized=False)])
+    if END_OF_TEXT in vocab:
+        backend.add_special_tokens([AddedToken(END_OF_TEXT, special=True, normalized=False)])
     backend.add_tokens([AddedToken(token, special=False, normalized=True) for token in added])
     return Tokenizer(backend)
 
@@ -127,7 +128,8 @@ def load(folder: Path | str) -> Tokenizer:
     except UserError:
         raise
     except Exception as error:  # the library raises bare Exception on a damaged file
-        raise UserError(f"The tokenizer in {folder} cannot be read: {error}.") from error
+        reason = " ".join(str(error).split())
+        raise UserError(f"The tokenizer in {folder} cannot be read: {reason}.") from error
     if tokenizer.backend.token_to_id(END_OF_TEXT) is None:
         raise UserError(f"The tokenizer in {folder} has no {END_OF_TEXT} token; is it CodeGen's?")
     return tokenizer

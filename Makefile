@@ -1,0 +1,37 @@
+# `make run` shows the main job, `make test` runs the tests; each installs what it needs.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check install --quiet
+
+.PHONY: run test lint format clean
+
+run: .venv/run.stamp
+	@for example in examples/*.txt; do \
+		echo "== jaxformer synthesize $$example"; \
+		$(BIN)/jaxformer synthesize $$example || exit; echo; \
+	done
+
+test: .venv/test.stamp
+	@$(BIN)/pytest
+
+lint: .venv/test.stamp
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/pyright
+
+format: .venv/test.stamp
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv
+
+.venv/run.stamp: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Jaxformer needs Python 3.11 or newer; set PYTHON=…")'
+	@$(PYTHON) -m venv .venv
+	@$(PIP) -e .
+	@touch $@
+
+.venv/test.stamp: .venv/run.stamp
+	@$(PIP) -e '.[dev,peers]'
+	@touch $@
