@@ -32,7 +32,11 @@ def sources(suffix: str, count: int) -> list[str]:
 
 
 def is_one_sentence(message: str) -> bool:
-    return message[-1:] in tuple(".?") and "\n" not in message and not re.search(r"[.?!] ", message)
+    return (
+        message[-1:] in tuple(".?")
+        and "\n" not in message
+        and not re.search(r"[^.][.?!] ", message)
+    )
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ def open_tensors(folder: Path) -> Tensors:
         if index.exists():
             tensors: Tensors = {}
             for shard in _shards(index):
-                if not shard.exists():
+                if not shard.is_file():
                     raise UserError(
                         f"{shard} is missing, though {index.name} names it; download it again."
                     )
@@ -45,7 +45,7 @@ def _shards(index: Path) -> Iterable[Path]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{index} is no index of shards; download it again.") from error
     for name in names:
-        if Path(name).name != name:
+        if not isinstance(name, str) or Path(name).name != name:
             raise UserError(f"{index} names a file outside its folder: {name}.")
         yield index.parent / name
 

@@ -47,40 +47,67 @@ def fuse_qkv(q: np.ndarray, k: np.ndarray, v: np.ndarray, mp_num: int) -> np.nda
     return parts.reshape(3 * width, width)
 
 
-def relayout(block: Params, assumed: int, other: int) -> Params:
-    """Return a block's q, k and v as they would be, had its file been read with another `mp_num`.
-
-    The columns are heads (`[in, out]`), as in the parameter table.
-    """
-    width = block["q"].shape[0]
-    parts = jnp.stack([block[n].reshape(width, assumed, -1) for n in ("q", "v", "k")], axis=2)
-    q, v, k = jnp.moveaxis(parts.reshape(width, other, 3, -1), 2, 0)
-    return block | {n: x.reshape(width, width) for n, x in (("q", q), ("k", k), ("v", v))}
-
-
-@partial(jax.jit, static_argnames=("config", "assumed", "other"))
-def _loss(
-    params: Params, config: CodeGenConfig, tokens: jax.Array, assumed: int, other: int
-) -> jax.Array:
-    blocks = [relayout(block, assumed, other) for block in params["blocks"]]
-    positions = jnp.arange(len(tokens))[None]
-    states, _ = hidden(params | {"blocks": blocks}, config, tokens[None], positions)
-    log_probabilities = jax.nn.log_softmax(logits(params, states[0, :-1]))
-    return -jnp.take_along_axis(log_probabilities, tokens[1:, None], axis=1).mean()
+@partial(jax.jit, static_argnames=("assumed", "other"), donate_argnames=("q", "k", "v"))
+def _rearrange(
+    q: jax.Array, k: jax.Array, v: jax.Array, assumed: int, other: int
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    width = q.shape[0]
+    parts = jnp.stack([x.reshape(width, assumed, -1) for x in (q, v, k)], axis=2)
+    q, v, k = jnp.moveaxis(parts.reshape(width, other, 3, -1), 2, 0).reshape(3, width, width)
+    return q, k, v
 
 
-def likeliest_mp_num(params: Params, config: CodeGenConfig, tokens: list[int], assumed: int) -> int:
-    """Return the `mp_num` under which the model explains a text decisively best.
+def relayout(blocks: list[Params], assumed: int, other: int) -> None:
+    """Make every block's q, k and v what they would be, had their file been read otherwise.
+
+    In place and one block at a time, because a second copy would be too much memory. The columns
+    are heads (`[in, out]`), as in the parameter table.
 
     Args:
-        params: Parameters that were read with `assumed`.
+        blocks: The blocks, read with `assumed`.
+        assumed: The `mp_num` that they were read with.
+        other: The `mp_num` that they should have been read with.
+    """
+    for block in blocks if assumed != other else ():
+        block["q"], block["k"], block["v"] = jax.block_until_ready(
+            _rearrange(block["q"], block["k"], block["v"], assumed, other)
+        )
+
+
+def _loss(params: Params, config: CodeGenConfig, tokens: jax.Array) -> float:
+    states, _ = hidden(params, config, tokens[None], jnp.arange(len(tokens))[None])
+    head = {name: params[name] for name in ("lm_head", "lm_head_bias")}
+    return float(_mean_loss(head, states[0, :-1], tokens[1:]))
+
+
+@jax.jit
+def _mean_loss(head: Params, states: jax.Array, targets: jax.Array) -> jax.Array:
+    scores = logits(head, states)
+    picked = jnp.take_along_axis(scores, targets[:, None], axis=1)[:, 0]
+    return (jax.nn.logsumexp(scores, axis=-1) - picked).mean()
+
+
+def find_mp_num(params: Params, config: CodeGenConfig, tokens: list[int], assumed: int) -> int:
+    """Lay q, k and v out in the `mp_num` under which the model explains a text decisively best.
+
+    Args:
+        params: Parameters that were read with `assumed`; put right in place.
         config: The model's shape.
         tokens: The text, at least two tokens that are in the model's vocabulary.
-        assumed: The layout that was assumed; the answer where none is decisively better, as with
+        assumed: The layout that was assumed; it stays where none is decisively better, as with
             random weights.
+
+    Returns:
+        The `mp_num` that was settled on.
     """
-    candidates = {assumed} | {n for n in (4, 8) if config.n_head % n == 0}
-    ids = jnp.asarray(tokens[: config.n_positions])
-    losses = {n: float(_loss(params, config, ids, assumed, n)) for n in sorted(candidates)}
-    best = min(losses, key=losses.__getitem__)
-    return best if losses[best] < losses[assumed] - DECISIVE else assumed
+    ids = jnp.asarray(tokens[: min(64, config.n_positions)])
+    candidates = [assumed, *(n for n in (4, 8) if n != assumed and config.n_head % n == 0)]
+    losses, current = {}, assumed
+    for candidate in candidates:
+        relayout(params["blocks"], current, candidate)
+        current = candidate
+        losses[candidate] = _loss(params, config, ids)
+    best = min(candidates, key=losses.__getitem__)
+    found = best if losses[best] < losses[assumed] - DECISIVE else assumed
+    relayout(params["blocks"], current, found)
+    return found

@@ -120,11 +120,9 @@ def open_torch_zip(path: Path) -> dict[str, Callable[[], np.ndarray]]:
             f"{path} is truncated or no PyTorch zip file (files older than PyTorch 1.6 must be "
             "saved anew); download it again."
         ) from error
-    except (
-        pickle.UnpicklingError, StopIteration, KeyError, ValueError, TypeError, AttributeError,
-        EOFError, IndexError, struct.error,
-    ) as error:  # fmt: skip
-        raise UserError(f"{path} holds no readable dictionary of tensors ({error}).") from error
+    except Exception as error:  # a damaged zip or pickle can raise almost anything
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} holds no readable dictionary of tensors ({reason}).") from error
 
 
 def _mapper(
@@ -139,13 +137,16 @@ def _mapper(
     if member.compress_type != zipfile.ZIP_STORED:
         raise ValueError("its tensors are compressed")
 
+    with path.open("rb") as file:  # the local header's length differs from the directory's
+        file.seek(member.header_offset + 26)
+        name_length, extra_length = struct.unpack("<HH", file.read(4))
+    start = member.header_offset + 30 + name_length + extra_length
+    if start + member.file_size > path.stat().st_size:
+        raise ValueError("a storage reaches outside the file")
+
     def read() -> np.ndarray:
         if not math.prod(shape):
             return np.zeros(shape, dtype)
-        with path.open("rb") as file:  # the local header's length differs from the directory's
-            file.seek(member.header_offset + 26)
-            name_length, extra_length = struct.unpack("<HH", file.read(4))
-        start = member.header_offset + 30 + name_length + extra_length
         flat = np.memmap(
             path, dtype, "r", start + tensor.offset * dtype.itemsize, (reach - tensor.offset,)
         )

@@ -1,10 +1,12 @@
 """The main job, interactively."""
 
 import contextlib
+import os
+import shlex
+import subprocess
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import click
 
 from jaxformer.cli import options
 from jaxformer.errors import UserError
@@ -106,12 +108,16 @@ def chat(
 def _edit(session: "Session") -> None:
     if not session.turns:
         raise UserError("There is no step to edit; ask for one first.")
-    try:
-        edited = click.edit(session.turns[-1].code, extension=".py")
-    except click.ClickException as error:
-        raise UserError(f"The editor failed: {error.format_message()}.") from error
-    if edited is not None:
-        session.edit(edited)
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "step.py"
+        file.write_text(session.turns[-1].code + "\n", "utf-8")
+        try:
+            subprocess.run([*shlex.split(editor), str(file)], check=True)
+            edited = file.read_text("utf-8")
+        except (OSError, ValueError, subprocess.CalledProcessError) as error:
+            raise UserError(f"The editor {editor} failed ({error}); set EDITOR.") from error
+    session.edit(edited)
 
 
 def _branch(argument: str, count: int) -> int:

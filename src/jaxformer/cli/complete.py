@@ -45,12 +45,11 @@ def complete(
 
     loaded = load(model, dtype=dtype)
     streaming = n == 1 and not as_json
-    if streaming:
-        sys.stdout.write(prompt)
-        sys.stdout.flush()
+    unwritten = [prompt]  # until the first piece: a request may yet be refused
 
     def on_text(_: int, piece: str) -> None:
-        sys.stdout.write(piece)
+        sys.stdout.write("".join(unwritten) + piece)
+        unwritten.clear()
         sys.stdout.flush()
 
     completions = complete(
@@ -69,7 +68,7 @@ def complete(
         found = [dataclasses.asdict(completion) for completion in completions]
         print(json.dumps({"prompt": prompt, "completions": found}, ensure_ascii=False))
     elif streaming:
-        print()
+        print("".join(unwritten))
     else:
         for number, completion in enumerate(completions, 1):
             print(f"--- {number} ({completion.stop_reason})\n{prompt}{completion.text}")

@@ -2,7 +2,6 @@
 
 import sys
 
-import click
 import typer
 
 from jaxformer.cli import (
@@ -39,11 +38,12 @@ def main() -> None:
         status = app(standalone_mode=False)
     except UserError as error:
         _fail(str(error))
-    except click.UsageError as error:
-        _fail(f"{error.format_message().rstrip('.')}. See 'jaxformer --help'.")
-    except click.ClickException as error:
-        _fail(error.format_message())
-    except (click.Abort, KeyboardInterrupt):
+    except typer.TyperException as error:
+        message = str(error.format_message() if hasattr(error, "format_message") else error)
+        _fail(
+            f"{message.rstrip('.')}{'' if message.endswith('?') else '.'} See 'jaxformer --help'."
+        )
+    except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()

@@ -1,6 +1,7 @@
 """Plain completion: the simplest face of the engine."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from jaxformer.checkpoints import Model
 from jaxformer.generation.engine import Completion, OnText, Request, generate
@@ -38,8 +39,6 @@ def complete(
         UserError: If a parameter is out of range or the prompt does not fit the context.
     """
     stops = tuple(Stop(text) for text in stop if text)
-    requests = [
-        Request(prompt, max_new_tokens, temperature, top_p, top_k, (seed + i) % 2**32, stops)
-        for i in range(n)
-    ]
+    first = Request(prompt, max_new_tokens, temperature, top_p, top_k, seed, stops)
+    requests = [replace(first, seed=(seed + i) % 2**32) for i in range(n)]
     return generate(model, requests, on_text)

@@ -92,49 +92,65 @@ class _Decoding(NamedTuple):
     """Its position; rows that are done stay at -1."""
 
 
-@partial(jax.jit, static_argnames="config", donate_argnames="cache")
 def _prefill(
-    params: Params,
-    config: CodeGenConfig,
-    cache: Cache,
-    tokens: jax.Array,
-    length: jax.Array,
-    rows: jax.Array,
+    params: Params, config: CodeGenConfig, cache: Cache, prompt: Sequence[int], rows: Sequence[int]
 ) -> Cache:
-    """Read one prompt, right-padded to `[1, bucket]`, into the given rows of a cache.
+    """Read one prompt into the given rows of a cache.
 
     A prompt is always read alone, so that what it is batched with cannot change a bit of it.
     """
-    slots, dtype = cache[0]["k"].shape[1], cache[0]["k"].dtype
-    places = jnp.arange(tokens.shape[1])
-    positions = jnp.where(places < length, places, -1)[None]
-    _, one = hidden(params, config, tokens, positions, cache=new_cache(config, 1, slots, dtype))
+    width, slots = cache[0]["k"].shape[:2]
+    length, bucket = len(prompt), _bucket(len(prompt), slots, 16)
+    tokens = np.zeros((1, bucket), np.int32)
+    tokens[0, :length] = prompt
+    places = np.arange(bucket)
+    positions = np.where(places < length, places, -1)[None]
+    empty = new_cache(config, 1, slots, cache[0]["k"].dtype)
+    _, one = hidden(params, config, jnp.asarray(tokens), jnp.asarray(positions), cache=empty)
+    padded = np.full(width, width, np.int32)  # past the end: dropped
+    padded[: len(rows)] = rows
+    return _spread(cache, one, padded)
+
+
+@partial(jax.jit, donate_argnums=0)
+def _spread(cache: Cache, one: Cache, rows: jax.Array) -> Cache:
+    """Copy the cache of one prompt into several rows."""
     return jax.tree.map(lambda many, single: many.at[rows].set(single, mode="drop"), cache, one)
 
 
-@partial(jax.jit, static_argnames=("config", "entries", "steps"), donate_argnames="state")
 def _decode(
-    params: Params,
-    config: CodeGenConfig,
-    entries: int,
-    steps: int,
-    state: _Decoding,
-    sampling: Sampling,
-) -> tuple[_Decoding, jax.Array, jax.Array]:
-    """Decode `steps` tokens for every row; return ids and log-probabilities `[steps, batch]`."""
-
-    def one(state: _Decoding, _: None) -> tuple[_Decoding, tuple[jax.Array, jax.Array]]:
+    model: Model, state: _Decoding, sampling: Sampling, steps: int
+) -> tuple[_Decoding, np.ndarray, np.ndarray]:
+    """Decode `steps` tokens for every row; return ids and log-probabilities `[batch, steps]`."""
+    tokens, logprobs = [], []
+    for _ in range(steps):
         states, cache = hidden(
-            params, config, state.token[:, None], state.position[:, None], cache=state.cache
+            model.params,
+            model.config,
+            state.token[:, None],
+            state.position[:, None],
+            cache=state.cache,
         )
-        scores = mask_padding(logits(params, states[:, 0]), entries)
-        following = jnp.where(state.position >= 0, state.position + 1, -1)
-        chosen, logprob = sample(scores, sampling, following)
         assert cache is not None
-        return _Decoding(cache, chosen, following), (chosen, logprob)
+        head = {name: model.params[name] for name in ("lm_head", "lm_head_bias")}
+        token, position, logprob = _draw(
+            head, states, state.position, sampling, model.tokenizer.vocab_size
+        )
+        state = _Decoding(cache, token, position)
+        tokens.append(token)
+        logprobs.append(logprob)
+    return state, np.stack(tokens, axis=1), np.stack(logprobs, axis=1)
 
-    state, (tokens, logprobs) = jax.lax.scan(one, state, length=steps)
-    return state, tokens, logprobs
+
+@partial(jax.jit, static_argnames="entries")
+def _draw(
+    head: Params, states: jax.Array, position: jax.Array, sampling: Sampling, entries: int
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Return each row's next token, its position and its log-probability."""
+    following = jnp.where(position >= 0, position + 1, -1)
+    scores = mask_padding(logits(head, states[:, 0]), entries)
+    token, logprob = sample(scores, sampling, following)
+    return token, following, logprob
 
 
 def _bucket(size: int, limit: int, smallest: int) -> int:
@@ -248,7 +264,6 @@ def generate(
     width = _bucket(len(requests), 1 << 30, 1)
     padded = [*requests, *([requests[0]] * (width - len(requests)))]
     sampling = _sampling(padded)
-    entries = model.tokenizer.vocab_size
     cache = new_cache(model.config, width, slots, model.params["embedding"].dtype)
     token = np.zeros(width, np.int32)
     position = np.full(width, -1, np.int32)
@@ -257,11 +272,7 @@ def generate(
         groups.setdefault(tuple(prompt), []).append(index)
         token[index], position[index] = prompt[-1], len(prompt) - 1
     for prompt, members in groups.items():
-        ids = np.zeros((1, _bucket(len(prompt), slots, 16)), np.int32)
-        ids[0, : len(prompt)] = prompt
-        places = np.full(width, width, np.int32)  # past the end: dropped
-        places[: len(members)] = members
-        cache = _prefill(model.params, model.config, cache, ids, len(prompt), places)
+        cache = _prefill(model.params, model.config, cache, prompt, members)
 
     state = _Decoding(cache, jnp.asarray(token), jnp.asarray(position))
     while True:
@@ -272,11 +283,8 @@ def generate(
             return [row.result for row in rows if row.result]
         done = np.array([bool(row.result) for row in rows] + [True] * (width - len(rows)))
         state = state._replace(position=jnp.where(done, -1, state.position))
-        state, tokens, logprobs = _decode(
-            model.params, model.config, entries, CHUNK, state, sampling
-        )
-        new_tokens, new_logprobs = np.asarray(tokens).T.tolist(), np.asarray(logprobs).T.tolist()
-        for row, t, p in zip(rows, new_tokens, new_logprobs, strict=False):
+        state, tokens, logprobs = _decode(model, state, sampling, CHUNK)
+        for row, t, p in zip(rows, tokens.tolist(), logprobs.tolist(), strict=False):
             if row.result is None:
                 row.take(t, p)
 

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +10,7 @@ import numpy as np
 
 from jaxformer.checkpoints import Model
 from jaxformer.errors import UserError
-from jaxformer.model import CodeGenConfig, Params, hidden, logits
+from jaxformer.model import Params, hidden, logits
 
 
 @dataclass(frozen=True)
@@ -48,15 +47,21 @@ class Score:
         return math.exp(-sum(inside) / len(inside)) if inside else None
 
 
-@partial(jax.jit, static_argnames="config")
-def _logprobs(
-    params: Params, config: CodeGenConfig, tokens: jax.Array, length: jax.Array
-) -> jax.Array:
-    places = jnp.arange(tokens.shape[0])
-    positions = jnp.where(places < length, places, -1)[None]
-    states, _ = hidden(params, config, tokens[None], positions)
-    scores = jax.nn.log_softmax(logits(params, states[0, :-1]))
-    return jnp.take_along_axis(scores, tokens[1:, None], axis=-1)[:, 0]
+def _logprobs(model: Model, tokens: Sequence[int], bucket: int) -> np.ndarray:
+    padded = np.zeros(bucket, np.int32)
+    padded[: len(tokens)] = tokens
+    places = np.arange(bucket)
+    positions = np.where(places < len(tokens), places, -1)[None]
+    states, _ = hidden(
+        model.params, model.config, jnp.asarray(padded[None]), jnp.asarray(positions)
+    )
+    return np.asarray(_pick(model.params, states[0, :-1], jnp.asarray(padded[1:])))
+
+
+@jax.jit
+def _pick(params: Params, states: jax.Array, targets: jax.Array) -> jax.Array:
+    scores = jax.nn.log_softmax(logits(params, states))
+    return jnp.take_along_axis(scores, targets[:, None], axis=-1)[:, 0]
 
 
 def score(model: Model, texts: Sequence[str], *, keep_end: bool = False) -> list[Score]:
@@ -87,8 +92,5 @@ def _score(model: Model, text: str, keep_end: bool) -> Score:
     if not tokens:
         return Score((), (), ())
     bucket = min(max(16, 1 << (len(tokens) - 1).bit_length()), context)
-    padded = np.zeros(bucket, np.int32)
-    padded[: len(tokens)] = tokens
-    values = _logprobs(model.params, model.config, padded, len(tokens))  # pyright: ignore
-    known = np.asarray(values)[: len(tokens) - 1].tolist()
+    known = _logprobs(model, tokens, bucket)[: len(tokens) - 1].tolist()
     return Score(tuple(tokens), tuple(spans), (None, *known))

@@ -5,6 +5,7 @@ a token's slot *is* its position. So a batch may be padded on either side, row b
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -62,6 +63,61 @@ def _write(slots: jax.Array, values: jax.Array, positions: jax.Array) -> jax.Arr
     return slots.at[rows, places].set(values, mode="drop")
 
 
+# These three are compiled by themselves. Called outside of a larger compiled function, layer by
+# layer, one compilation serves all layers, which spares seconds and hundreds of megabytes.
+@partial(jax.jit, static_argnames=("config", "slots"))
+def _begin(
+    embedding: jax.Array,
+    config: CodeGenConfig,
+    tokens: jax.Array,
+    positions: jax.Array,
+    segments: jax.Array | None,
+    slots: int | None,
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Return the embedded tokens, the mask and the rotary tables."""
+    if slots is not None:
+        mask = jnp.arange(slots) <= positions[:, :, None]
+    else:
+        mask = (positions[:, None, :] <= positions[:, :, None]) & (positions >= 0)[:, None, :]
+        if segments is not None:
+            mask &= segments[:, None, :] == segments[:, :, None]
+    return embedding[tokens], mask, *rotary_tables(positions, config.rotary_dim)
+
+
+@partial(jax.jit, static_argnames="config")
+def _end(norm: Params, config: CodeGenConfig, x: jax.Array) -> jax.Array:
+    return layer_norm(x, norm["scale"], norm["bias"], config.layer_norm_epsilon)
+
+
+@partial(jax.jit, static_argnames=("config", "attend", "multiply"), donate_argnames="past")
+def _block(
+    block: Params,
+    config: CodeGenConfig,
+    x: jax.Array,
+    positions: jax.Array,
+    mask: jax.Array,
+    sin: jax.Array,
+    cos: jax.Array,
+    past: dict[str, jax.Array] | None,
+    attend: Attention,
+    multiply: Multiply,
+) -> tuple[jax.Array, dict[str, jax.Array] | None]:
+    """Run one block; attention and MLP read the same LayerNorm."""
+    h = layer_norm(x, block["ln"]["scale"], block["ln"]["bias"], config.layer_norm_epsilon)
+    q, k, v = (
+        multiply(h, block[name]).reshape(*positions.shape, config.n_head, config.head_dim)
+        for name in ("q", "k", "v")
+    )
+    q, k = rotate(q, sin, cos), rotate(k, sin, cos)
+    present = None
+    if past is not None:
+        k, v = _write(past["k"], k, positions), _write(past["v"], v, positions)
+        present = {"k": k, "v": v}
+    attended = multiply(attend(q, k, v, mask).reshape(x.shape), block["out"])
+    inner = jax.nn.gelu(multiply(h, block["fc_in"]) + block["fc_in_bias"], approximate=True)
+    return x + attended + (multiply(inner, block["fc_out"]) + block["fc_out_bias"]), present
+
+
 def hidden(
     params: Params,
     config: CodeGenConfig,
@@ -83,7 +139,8 @@ def hidden(
             padding, which nothing attends to and which enters no cache.
         segments: Without a cache, the document of each token `[batch, tokens]`, where several
             are packed into a row; tokens see their own document only.
-        cache: The tokens before these. Each token sees all slots up to its own position.
+        cache: The tokens before these. Each token sees all slots up to its own position. Its
+            memory goes into the new cache: it must not be used again.
         attend: The attention kernel.
         multiply: The product of activations and a weight matrix.
 
@@ -91,32 +148,15 @@ def hidden(
         Hidden states `[batch, tokens, n_embd]`, and the cache with these tokens added (None
         where none was given).
     """
-    sin, cos = rotary_tables(positions, config.rotary_dim)
-    if cache is None:
-        mask = (positions[:, None, :] <= positions[:, :, None]) & (positions >= 0)[:, None, :]
-        if segments is not None:
-            mask &= segments[:, None, :] == segments[:, :, None]
-    else:
-        mask = jnp.arange(cache[0]["k"].shape[1]) <= positions[:, :, None]
-
-    x = params["embedding"][tokens]
+    slots = None if cache is None else cache[0]["k"].shape[1]
+    x, mask, sin, cos = _begin(params["embedding"], config, tokens, positions, segments, slots)
     new: Cache = []
     for layer, block in enumerate(params["blocks"]):
-        h = layer_norm(x, block["ln"]["scale"], block["ln"]["bias"], config.layer_norm_epsilon)
-        q, k, v = (
-            multiply(h, block[name]).reshape(*tokens.shape, config.n_head, config.head_dim)
-            for name in ("q", "k", "v")
-        )
-        q, k = rotate(q, sin, cos), rotate(k, sin, cos)
-        if cache is not None:
-            k, v = _write(cache[layer]["k"], k, positions), _write(cache[layer]["v"], v, positions)
-            new.append({"k": k, "v": v})
-        attended = multiply(attend(q, k, v, mask).reshape(x.shape), block["out"])
-        inner = jax.nn.gelu(multiply(h, block["fc_in"]) + block["fc_in_bias"], approximate=True)
-        x = x + attended + (multiply(inner, block["fc_out"]) + block["fc_out_bias"])
-
-    x = layer_norm(x, params["ln_f"]["scale"], params["ln_f"]["bias"], config.layer_norm_epsilon)
-    return x, new if cache is not None else None
+        past = None if cache is None else cache[layer]
+        x, present = _block(block, config, x, positions, mask, sin, cos, past, attend, multiply)
+        if present is not None:
+            new.append(present)
+    return _end(params["ln_f"], config, x), new if cache is not None else None
 
 
 def _to_float32(x: jax.Array, w: jax.Array) -> jax.Array:

@@ -1,7 +1,7 @@
 """A session: a program synthesised over several turns."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from jaxformer import sandbox, transcript
@@ -168,7 +168,7 @@ class Session:
     ) -> Turn:
         self._check(prompt)
         text = transcript.render(history) + transcript.ask(prompt)
-        request = Request(**{**self._request.__dict__, "prompt": text, "seed": seed})
+        request = replace(self._request, prompt=text, seed=seed)
         on_piece = (lambda _, piece: on_text(piece)) if on_text else None
         [completion] = generate(self.model, [request], on_piece)
         return self._finish(

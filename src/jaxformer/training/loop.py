@@ -73,11 +73,11 @@ def _fix_recipe(recipe: Recipe, out: Path) -> None:
     written.write_text(text)
 
 
-def _texts(stage: Stage, seed: int) -> Iterator[str]:
+def _texts(stage: Stage) -> Iterator[str]:
     if stage.data == "python":
-        yield from python_sources(stage.amount, seed)
+        yield from python_sources(stage.amount, stage.first_seed)
     else:
-        for exercise in conversations(seed, int(stage.amount)):
+        for exercise in conversations(stage.first_seed, int(stage.amount)):
             yield render(exercise.turns)
 
 
@@ -85,10 +85,11 @@ def _tokenizer(recipe: Recipe, out: Path, console: Console) -> Tokenizer:
     folder = out / "tokenizer"
     if not (folder / "tokenizer_config.json").exists():
         console.print("Learning the vocabulary …")
+        first_of_kind = {stage.data: stage for stage in reversed(recipe.stages)}
         samples = (
             text
-            for stage in recipe.stages
-            for _, text in zip(range(20_000), _texts(stage, recipe.seed), strict=False)
+            for stage in reversed(first_of_kind.values())
+            for _, text in zip(range(20_000), _texts(stage), strict=False)
         )
         train_tokenizer(samples, recipe.model.vocab_size).save(folder)
     return load_tokenizer(folder)
@@ -101,11 +102,11 @@ def _rows(
     if not path.exists():
         console.print(f"Preparing the data of stage {stage.name} …")
         if stage.data == "python":
-            documents = plain_documents(_texts(stage, recipe.seed), tokenizer)
+            documents = plain_documents(_texts(stage), tokenizer)
         else:
             documents = (
-                conversation_document(exercise.turns, tokenizer, recipe.prompt_weight)
-                for exercise in conversations(recipe.seed, int(stage.amount))
+                conversation_document(exercise.turns, tokenizer, stage.prompt_weight)
+                for exercise in conversations(stage.first_seed, int(stage.amount))
             )
         partial_file = path.with_suffix(".part.npz")
         np.savez(partial_file, **pack(documents, recipe.context)._asdict())
@@ -142,6 +143,7 @@ def _run_stage(
     optimizer = build(recipe.model, recipe.optimizer, rate, recipe.weight_decay)
     state = State(params, optimizer.init(params), jnp.zeros((), jnp.int32))
     step = make_step(recipe.model, optimizer)
+    last = stage.stop_after or stage.steps
     options = ocp.CheckpointManagerOptions(max_to_keep=1, save_interval_steps=SAVE_EVERY)
     columns = (
         TextColumn("{task.description}"),
@@ -158,12 +160,12 @@ def _run_stage(
         if (latest := manager.latest_step()) is not None:
             state = manager.restore(latest, args=ocp.args.StandardRestore(state))
         start = int(state.step)
-        task = progress.add_task(stage.name, total=stage.steps, completed=start, status="")
+        task = progress.add_task(stage.name, total=last, completed=start, status="")
         since, losses = time.perf_counter(), []
-        for index in range(start, stage.steps):
+        for index in range(start, last):
             state, cross_entropy = step(state, batch(rows, stage.batch, recipe.seed, index))
             losses.append(cross_entropy)
-            if (index + 1) % REPORT_EVERY == 0 or index + 1 == stage.steps:
+            if (index + 1) % REPORT_EVERY == 0 or index + 1 == last:
                 mean = float(np.mean([float(value) for value in losses]))
                 if not np.isfinite(mean):
                     raise UserError(f"The loss of stage {stage.name} is {mean} at step {index}.")
@@ -175,6 +177,6 @@ def _run_stage(
                 print(json.dumps(record), file=metrics, flush=True)
                 since, losses = time.perf_counter(), []
             manager.save(index + 1, args=ocp.args.StandardSave(state))
-        if manager.latest_step() != stage.steps:
-            manager.save(stage.steps, args=ocp.args.StandardSave(state), force=True)
+        if manager.latest_step() != last:
+            manager.save(last, args=ocp.args.StandardSave(state), force=True)
     return state.params

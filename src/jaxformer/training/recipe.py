@@ -24,8 +24,14 @@ class Stage(_Strict):
     """Rows of `context` tokens a step."""
     learning_rate: float
     warmup: int
+    stop_after: int | None = None
+    """Leave the schedule after so many of its `steps`."""
     amount: float
     """Megabytes of Python source, or number of generated conversations."""
+    first_seed: int = 0
+    """Of the data, so that a second stage need not see the same again."""
+    prompt_weight: float = 1.0
+    """How much a prompt's tokens count in the loss beside the code's, which count 1."""
 
 
 class Recipe(_Strict):
@@ -38,8 +44,6 @@ class Recipe(_Strict):
     """Tokens a row in training; the model's own context may be longer."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     weight_decay: float = 0.1
-    prompt_weight: float = 1.0
-    """How much a prompt's tokens count in the loss beside the code's, which count 1."""
     stages: tuple[Stage, ...]
 
 

@@ -1,0 +1,139 @@
+"""What a user can get wrong on the command line: one clear sentence, and exit status 2."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from conftest import is_one_sentence
+
+
+class Evil:
+    def __init__(self, canary: Path):
+        self.canary = canary
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.canary}",)
+
+
+@pytest.fixture(scope="module")
+def here(random_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with a sound model, broken ones, and files to read."""
+    here = tmp_path_factory.mktemp("here")
+    for name in ("sound", "truncated", "malicious", "misshapen"):
+        shutil.copytree(random_folder, here / name)
+    weights = load_file(random_folder / "model.safetensors")
+    os.truncate(here / "truncated" / "model.safetensors", 20_000)
+    for name, state in {
+        "malicious": weights | {"lm_head.bias": Evil(here / "canary")},
+        "misshapen": weights | {"lm_head.bias": torch.ones(7)},
+    }.items():
+        (here / name / "model.safetensors").unlink()
+        torch.save(state, here / name / "pytorch_model.bin")
+    (here / "turns.txt").write_text("Set x to 1.\nPrint x.\n", "utf-8")
+    (here / "empty.txt").write_text("", "utf-8")
+    (here / "comments.txt").write_text("#! only\n\n   \n#! comments\n", "utf-8")
+    (here / "latin1.txt").write_bytes(b"Set x to 1.\nPrint the word caf\xe9.\n")
+    (here / "long.txt").write_text("Print " + "one and two and " * 200 + "\n", "utf-8")
+    (here / "recipe.toml").write_text("steps = [", "utf-8")
+    (here / "nothing").mkdir()
+    return here
+
+
+def words(line: str) -> list[str]:
+    return [word.replace("_", " ") for word in line.split()]
+
+
+CASES = {  # a command, and what its sentence must say
+    "synthesize turns.txt --model absent": "no folder absent",
+    "complete x --model nothing": "config.json",
+    "complete x --model turns.txt": "turns.txt is a file",
+    "complete x --model truncated": "truncated",
+    "synthesize turns.txt --model malicious": "system",
+    "complete x --model misshapen": "[7], not [1100]",
+    "complete x --model sound --best": "--best",
+    "synthesize turns.txt --model sound --temprature 0.5": "--temperature",
+    "complete x --model sound --temperature hot": "--temperature",
+    "complete x --model": "--model",
+    "complete": "Missing argument",
+    "complete x y --model sound": "y",
+    "complete x --model sound -n 0": "-n",
+    "synthesise turns.txt": "synthesise",
+    "synthesize absent.txt --model sound": "no file absent.txt",
+    "synthesize nothing --model sound": "nothing cannot be read",
+    "synthesize empty.txt --model sound": "empty.txt holds no turns",
+    "synthesize comments.txt --model sound": "comments.txt holds no turns",
+    "synthesize latin1.txt --model sound": "latin1.txt, line 2,",
+    "perplexity latin1.txt --text --model sound": "latin1.txt is not valid UTF-8",
+    "perplexity empty.txt --text --model sound": "empty.txt is too short",
+    "synthesize long.txt --model sound": "context",
+    "perplexity long.txt --text --model sound": "context",
+    f"complete {'one_and_two_and_' * 200} --model sound": "context",
+    "complete x --model sound --temperature -1": "temperature",
+    "complete x --model sound --temperature nan": "temperature",
+    "complete x --model sound --top-p 0": "top_p",
+    "synthesize turns.txt --model sound --top-p 2": "top_p",
+    "complete x --model sound --top-k -1": "top_k",
+    "complete x --model sound --max-new-tokens 0": "max_new_tokens",
+    "complete x --model sound --dtype float12": "float12",
+    "inspect 350N": "350N",
+    "inspect nothing": "config.json",
+    "complete x --model Salesforce/codegen-350M-mono": "cannot be reached",
+    "tokenizer train absent --out t": "absent",
+    "tokenizer train nothing --out t": "no files",
+    "tokenizer train turns.txt --out t --vocab-size 10": "295",
+    "tokenizer train turns.txt": "--out",
+    "tokenizer learn": "learn",
+    "train absent.toml": "absent.toml",
+    "train recipe.toml": "recipe.toml",
+}
+
+
+@pytest.mark.parametrize("line", CASES, ids=lambda line: line[:60])
+def test_a_mistake_is_answered_by_one_sentence_and_status_2(line, here):
+    environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(here / "empty-cache")}
+    done = subprocess.run(
+        [sys.executable, "-m", "jaxformer.cli.main", *words(line)],
+        cwd=here,
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.endswith("\n")
+    sentence = done.stderr.strip().removeprefix("jaxformer: ")
+    assert "Traceback" not in sentence
+    assert CASES[line] in sentence
+    assert is_one_sentence(sentence) or sentence.endswith(" See 'jaxformer --help'.")
+    assert not (here / "canary").exists()
+
+
+def test_steps_on_standard_input_are_checked_like_a_file(here):
+    done = subprocess.run(
+        [sys.executable, "-m", "jaxformer.cli.main", "synthesize", "--model", "sound"],
+        cwd=here,
+        input=b"\n#! nothing\n\xff\n",
+        capture_output=True,
+    )
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode().strip().startswith("jaxformer: standard input, line 3, is not")
+
+
+def test_the_sound_model_that_the_mistakes_are_made_with_answers(here):
+    command = "complete x --model sound --max-new-tokens 4 --temperature 1"
+    done = subprocess.run(
+        [sys.executable, "-m", "jaxformer.cli.main", *words(command)],
+        cwd=here,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("x")

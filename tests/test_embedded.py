@@ -1,0 +1,66 @@
+"""What `nano` can do: the conversations that were written after its training."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import jaxformer as jf
+from jaxformer.checkpoints.hub import find
+from jaxformer.synthesis import parse_turns
+
+HELD_OUT = sorted((Path(__file__).parents[1] / "examples" / "held-out").glob("*.txt"))
+EXPECTED = "#! prints: "
+
+
+def is_right(model, path: Path) -> bool:
+    """Tell whether the first sample's program prints what the file says."""
+    lines = path.read_text("utf-8").splitlines()
+    wanted = [line.removeprefix(EXPECTED) for line in lines if line.startswith(EXPECTED)]
+    session = jf.Session(model, temperature=0.2, seed=0, execute=False)
+    for prompt in parse_turns(path.read_bytes(), str(path)):
+        session.ask(prompt)
+    result = session.run()
+    return result.status == "ok" and result.stdout.splitlines() == wanted
+
+
+def test_forty_of_fifty_held_out_conversations_are_right(nano):
+    assert len(HELD_OUT) == 50
+    right = [path.stem for path in HELD_OUT if is_right(nano, path)]
+    print(f"{len(right)} of 50 right; wrong: {sorted({p.stem for p in HELD_OUT} - set(right))}")
+    assert len(right) >= 40
+
+
+def test_held_out_conversations_have_three_turns_and_an_answer():
+    for path in HELD_OUT:
+        assert len(parse_turns(path.read_bytes(), str(path))) == 3
+        assert EXPECTED in path.read_text("utf-8")
+
+
+def test_it_ships_small_and_with_its_card():
+    folder = find("nano")
+    assert sum(file.stat().st_size for file in folder.iterdir()) <= 15_000_000
+    assert (folder / "README.md").read_text("utf-8").startswith("---\n")
+
+
+def test_transformers_loads_it_with_the_same_words(nano):
+    folder = find("nano")
+    theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    prompt = "# Import libraries.\n\nimport numpy as np\n\n# Set x to 3.\n"
+    ids = tokenizer(prompt, return_tensors="pt").input_ids
+    with torch.no_grad():
+        out = theirs.generate(ids, max_new_tokens=6, do_sample=False)
+    [ours] = jf.complete(nano, prompt, max_new_tokens=6, temperature=0.0)
+    assert ids[0].tolist() == nano.tokenizer.encode(prompt)
+    assert tuple(out[0, ids.shape[1] :].tolist()) == ours.tokens
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_session_runs_what_it_wrote(nano, seed):
+    session = jf.Session(nano, seed=seed)
+    session.ask("Define a list named 'nums' with values [3, 1, 4].")
+    turn = session.ask("Print nums.")
+    assert session.turns[0].code == "nums = [3, 1, 4]"
+    assert (turn.output, turn.error) == ("[3, 1, 4]\n", None)
