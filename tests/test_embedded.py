@@ -1,6 +1,7 @@
 """What `nano` can do: the conversations that were written after its training."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -46,7 +47,7 @@ def test_it_ships_small_and_with_its_card():
 
 def test_transformers_loads_it_with_the_same_words(nano):
     folder = find("nano")
-    theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    theirs: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     prompt = "# Import libraries.\n\nimport numpy as np\n\n# Set x to 3.\n"
     ids = tokenizer(prompt, return_tensors="pt").input_ids

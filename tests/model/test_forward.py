@@ -1,5 +1,7 @@
 """The forward pass against transformers, alone, cached and in ragged batches."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -87,7 +89,7 @@ def test_logits_and_greedy_tokens_equal_transformers(
 
 def greedy_theirs(model: CodeGenForCausalLM, prompt: list[int]) -> list[int]:
     with torch.no_grad():
-        out = model.generate(
+        out: Any = model.generate(  # pyright: ignore[reportAttributeAccessIssue]
             torch.tensor([prompt]),
             attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
             max_new_tokens=64,

@@ -95,9 +95,10 @@ def test_output_is_what_each_turn_adds(random_model):
 def test_long_history_loses_its_start(random_model):
     ours = session(random_model)
     for _ in range(12):
-        last = ours.ask("Write a long line about nothing in particular, please.")
+        ours.ask("Write a long line about nothing in particular, please.")
         ours.edit("x = 'abcdefghijklmnopqrstuvwxyz'\n" * 3)
-    assert last.forgotten > 0
+    assert ours.turns[0].forgotten == 0
+    assert ours.turns[-1].forgotten > 0
     assert ours.program.startswith("# Import libraries.")  # the program itself forgets nothing
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -119,7 +120,7 @@ def test_adamw_equals_pytorchs():
         updates, state = optimizer.update(treedef.unflatten(gradients), state, params)
         params = jax.tree.map(jnp.add, params, updates)
         for group in adamw.param_groups:
-            group["lr"] = float(rate(step))
+            group["lr"] = np.asarray(rate(step)).item()
         for parameter, gradient in zip(theirs, gradients, strict=True):
             parameter.grad = torch.tensor(gradient)
         torch.nn.utils.clip_grad_norm_(theirs, 1.0)
@@ -132,7 +133,7 @@ def test_muon_turns_matrices_of_the_blocks_only():
     params = init(CONFIG, jax.random.key(0))
     optimizer = build(CONFIG, "muon", schedule(1.0, 10, 0), 0.0)
     gradients = jax.tree.map(lambda x: jax.random.normal(jax.random.key(1), x.shape), params)
-    updates, _ = optimizer.update(gradients, optimizer.init(params), params)
+    updates: Any = optimizer.update(gradients, optimizer.init(params), params)[0]
     turned = np.linalg.svd(updates["blocks"][0]["fc_in"], compute_uv=False)
     assert turned.max() / turned.min() < 2  # orthogonalised: singular values near one another
     adams = np.abs(updates["embedding"])  # Adam's first step: as large everywhere
