@@ -25,14 +25,14 @@ def ask(prompt: str) -> str:
     return f"# {prompt}\n"
 
 
-def render(turns: Iterable[Turn], header: str = HEADER) -> str:
+def render(turns: Iterable[Turn]) -> str:
     """Return the transcript of finished turns; the next prompt's line may follow."""
-    return header + "".join(f"{ask(turn.prompt)}{turn.code}\n\n" for turn in turns)
+    return HEADER + "".join(f"{ask(turn.prompt)}{turn.code}\n\n" for turn in turns)
 
 
-def program(turns: Iterable[Turn], header: str = HEADER) -> str:
+def program(turns: Iterable[Turn]) -> str:
     """Return the program that the turns have written, prompts as comments."""
-    return render(turns, header).rstrip("\n") + "\n"
+    return render(turns).rstrip("\n") + "\n"
 
 
 @dataclass(frozen=True)

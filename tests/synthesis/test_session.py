@@ -92,6 +92,14 @@ def test_output_is_what_each_turn_adds(random_model):
     assert (result.stdout, result.status) == ("a\n3\n", "exception")
 
 
+def test_output_of_programs_that_print_something_else_each_time(random_model):
+    ours = session(random_model, execute=True)
+    for code in ("import time\nprint(time.time_ns())", "print('b')", "print('c')"):
+        ours.ask("Step.")
+        ours.edit(code)
+    assert [turn.output for turn in ours.turns[1:]] == ["b\n", "c\n"]
+
+
 def test_long_history_loses_its_start(random_model):
     ours = session(random_model)
     for _ in range(12):
@@ -103,7 +111,8 @@ def test_long_history_loses_its_start(random_model):
 
 
 @pytest.mark.parametrize(
-    ("prompt", "complaint"), [("", "empty"), ("a\nb", "one line"), ("very " * 400, "context")]
+    ("prompt", "complaint"),
+    [("", "empty"), ("a\nb", "one line"), ("a\n", "one line"), ("very " * 400, "context")],
 )
 def test_impossible_prompts_are_refused(random_model, prompt, complaint):
     ours = session(random_model)

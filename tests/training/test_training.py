@@ -137,7 +137,7 @@ def test_muon_turns_matrices_of_the_blocks_only():
     turned = np.linalg.svd(updates["blocks"][0]["fc_in"], compute_uv=False)
     assert turned.max() / turned.min() < 2  # orthogonalised: singular values near one another
     adams = np.abs(updates["embedding"])  # Adam's first step: as large everywhere
-    np.testing.assert_allclose(adams, adams.mean(), rtol=1e-3)
+    np.testing.assert_allclose(adams, adams.mean(), rtol=0.1)
 
 
 def test_a_broken_run_ends_with_the_same_bits(recipe, tmp_path, monkeypatch):
@@ -182,6 +182,12 @@ def test_another_recipe_does_not_resume_a_run(recipe, tmp_path):
         ("steps = 6", "steps = 'six'", "steps"),
         ('data = "python"', 'data = "pyhton"', "data"),
         ("[model]", "[model", "TOML"),
+        ("rotary_dim = 8", "rotary_dim = 8\nrotary_dims = 8", "rotary_dims"),
+        ("batch = 4", "batch = 0", "batch"),
+        ("steps = 6", "steps = 2", "warmup"),
+        ("context = 32", "context = 320", "longer"),
+        ('name = "mono"', 'name = "exercises"', "same name"),
+        ('name = "mono"', 'name = "../mono"', "name"),
     ],
 )
 def test_bad_recipes_are_named(tmp_path, old, new, complaint):

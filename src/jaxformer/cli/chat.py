@@ -49,6 +49,7 @@ def chat(
     from jaxformer.cli import show
     from jaxformer.synthesis import Session
 
+    show.need_sandbox(unprotected)
     first = Session(
         load(model, dtype=dtype),
         temperature=temperature,
@@ -65,6 +66,9 @@ def chat(
         except EOFError:
             show.console.print()
             return
+        except UnicodeDecodeError:
+            show.console.print("That was not valid UTF-8.", style="red")
+            continue
         session = branches[current]
         command, _, argument = line.partition(" ")
         argument = argument.strip()
@@ -102,7 +106,9 @@ def chat(
                 case _:
                     show.ask(session, line)
         except UserError as error:
-            show.console.print(str(error), style="red", markup=False)
+            show.console.print(str(error), style="red")
+        except KeyboardInterrupt:
+            show.console.print("Stopped.", style="dim")
 
 
 def _edit(session: "Session") -> None:

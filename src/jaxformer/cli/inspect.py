@@ -34,7 +34,7 @@ def inspect(
     from jaxformer.model.memory import cache_bytes, inference_bytes, training_bytes
     from jaxformer.model.parameters import named_specs
 
-    config = RELEASED[model] if model in RELEASED else read_config(find(model))
+    config = RELEASED[model] if model in RELEASED else read_config(find(model, weights=False))
     memory = {
         "inference_float32": inference_bytes(config, 4),
         "inference_bfloat16": inference_bytes(config, 2),

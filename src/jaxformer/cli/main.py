@@ -48,6 +48,8 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:
+        _fail(f"{error.filename or 'A file'} cannot be read or written: {error.strerror}.")
     else:
         sys.exit(status or 0)
 

@@ -7,11 +7,26 @@ from rich.live import Live
 from rich.syntax import Syntax
 from rich.text import Text
 
-from jaxformer.sandbox import Result
+from jaxformer.errors import UserError
+from jaxformer.sandbox import Result, probe
 from jaxformer.synthesis import Session, Turn
 from jaxformer.transcript import clean
 
-console = Console(soft_wrap=True, highlight=False)
+console = Console(soft_wrap=True, highlight=False, markup=False)
+
+
+def need_sandbox(unprotected: bool) -> None:
+    """Refuse before any work is done where programs could not be run in the end."""
+    if not unprotected and probe().tier == "unprotected":
+        raise UserError(
+            "This machine offers no isolation for the programs that the model writes; use Linux "
+            "6.2 or newer or allow user namespaces, or accept the risk with --unprotected."
+        )
+
+
+def plain(text: str) -> str:
+    """Return text that cannot steer the terminal: other control characters become visible."""
+    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
 
 
 def code(text: str) -> Syntax:
@@ -58,7 +73,7 @@ def show_turn(turn: Turn) -> None:
     if console.is_terminal:
         console.print(code(turn.code))
     else:
-        console.print(Text(turn.code))
+        print(turn.code)  # as it is: Rich would expand tabs
     remarks = []
     if turn.perplexity is not None:
         remarks.append(f"prompt perplexity {turn.perplexity:.2f}")
@@ -70,15 +85,22 @@ def show_turn(turn: Turn) -> None:
         remarks.append(f"{turn.forgotten} tokens of history no longer fit")
     console.print(Text(f"    ({'; '.join(remarks)})", style="dim"))
     if turn.output:
-        console.print(Text(turn.output.rstrip("\n"), style="green"))
+        _show_output(turn.output)
     if turn.error:
-        console.print(Text(turn.error, style="red"))
+        console.print(Text(plain(turn.error), style="red"))
+
+
+def _show_output(output: str) -> None:
+    if console.is_terminal:
+        console.print(Text(plain(output).rstrip("\n"), style="green"))
+    else:
+        print(output.rstrip("\n"))
 
 
 def show_result(result: Result) -> None:
     """Show what a program printed and how it ended."""
     console.print(Text("Output:", style="bold"))
     if result.stdout:
-        console.print(Text(result.stdout.rstrip("\n"), style="green"))
+        _show_output(result.stdout)
     if result.status != "ok":
         console.print(Text(f"The program ended with: {result.exception or result.status}", "red"))

@@ -52,6 +52,7 @@ def synthesize(
     from jaxformer.cli import show
     from jaxformer.synthesis import Session
 
+    show.need_sandbox(unprotected)
     session = Session(
         load(model, dtype=dtype),
         temperature=temperature,

@@ -34,7 +34,7 @@ class Rows(NamedTuple, Generic[T]):
 
 
 OPEN_ROWS = 64
-"""Rows that wait for a document of the right size; enough to fill over 95 % of every row."""
+"""Rows that wait for a document of the right size; enough to fill nearly all of every row."""
 
 
 def pack(documents: Iterable[Document], context: int) -> Rows[np.ndarray]:
@@ -59,8 +59,7 @@ def pack(documents: Iterable[Document], context: int) -> Rows[np.ndarray]:
                 if len(rooms) > OPEN_ROWS:
                     del rooms[min(rooms, key=rooms.__getitem__)]
             rows[row].append(piece)
-            if row in rooms:
-                rooms[row] -= length
+            rooms[row] -= length
 
     shape = (len(rows), context)
     packed = Rows(

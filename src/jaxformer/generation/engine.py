@@ -68,7 +68,8 @@ class Completion:
         stop_reason: The stop rule's name, `end of text`, `length` (`max_new_tokens` reached) or
             `context` (the model's context is full).
         tokens: The ids behind `raw`, the end of text not among them.
-        logprobs: The natural-log probability of each under the model.
+        logprobs: The natural-log probability of each under the model, padding rows of the
+            vocabulary left out (`score` leaves nothing out, as other software does).
     """
 
     text: str
@@ -216,11 +217,11 @@ class _Row:
         return piece
 
 
-def prompt_tokens(model: Model, request: Request) -> list[int]:
+def _prompt_tokens(model: Model, request: Request) -> list[int]:
     """Return a request's prompt as it enters the context, at least one token.
 
     Raises:
-        UserError: If it leaves no room for `max_new_tokens` and may not lose its start.
+        UserError: If it fills the context and may not lose its start.
     """
     tokens = model.tokenizer.encode(request.prompt) or [model.tokenizer.eos_token_id]
     context = model.config.n_positions
@@ -252,7 +253,7 @@ def generate(
     """
     if not requests:
         return []
-    prompts = [prompt_tokens(model, request) for request in requests]
+    prompts = [_prompt_tokens(model, request) for request in requests]
     context = model.config.n_positions
     longest = max(
         len(p) + min(r.max_new_tokens, context - len(p))

@@ -2,7 +2,7 @@
 
 from jaxformer.model.config import RELEASED, CodeGenConfig
 from jaxformer.model.forward import Cache, hidden, logits, new_cache
-from jaxformer.model.parameters import Params, Spec, count, init, map_table, table
+from jaxformer.model.parameters import Params, Spec, count, init, table
 
 __all__ = [
     "RELEASED",
@@ -14,7 +14,6 @@ __all__ = [
     "hidden",
     "init",
     "logits",
-    "map_table",
     "new_cache",
     "table",
 ]

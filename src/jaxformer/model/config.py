@@ -31,7 +31,7 @@ class CodeGenConfig(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         sizes = ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head", "rotary_dim")
-        for name in sizes:
+        for name in (*sizes, *(["n_inner"] if self.n_inner is not None else [])):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
         if self.n_embd % self.n_head:

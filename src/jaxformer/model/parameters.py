@@ -1,7 +1,6 @@
 """The one table of parameters; initialisation, sizes, masks and checkpoint names derive from it."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -68,11 +67,6 @@ def table(config: CodeGenConfig) -> Params:
 def is_spec(leaf: object) -> bool:
     """Tell a `Spec` from the containers around it (for `jax.tree.map`)."""
     return isinstance(leaf, Spec)
-
-
-def map_table(function: Callable[[Spec], Any], config: CodeGenConfig) -> Params:
-    """Apply `function` to every `Spec` of the table."""
-    return jax.tree.map(function, table(config), is_leaf=is_spec)
 
 
 def count(config: CodeGenConfig) -> int:

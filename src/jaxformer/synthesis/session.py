@@ -25,6 +25,7 @@ class Turn(transcript.Turn):
         output: What the program printed anew in this turn; empty if the session does not execute.
         error: What ended the program early: an exception's type and message, or `timeout`,
             `memory`, `output` or `killed`; None if it ran to its end or was not run.
+        printed: What the whole program printed, up to and with this turn.
         seed: The seed that drew it.
         forgotten: How many of the oldest tokens did not fit the context any more.
     """
@@ -34,6 +35,7 @@ class Turn(transcript.Turn):
     perplexity: float | None
     output: str
     error: str | None
+    printed: str
     seed: int
     forgotten: int
 
@@ -72,6 +74,11 @@ class Session:
             unprotected: Run programs even where there is no sandbox.
         """
         quarter = min(256, model.config.n_positions // 4)
+        if max_new_tokens is not None and max_new_tokens >= model.config.n_positions:
+            raise UserError(
+                f"max_new_tokens {max_new_tokens} leaves no room for a prompt in the context of "
+                f"{model.config.n_positions}."
+            )
         self.model = model
         self.turns: list[Turn] = []
         self.seed = seed
@@ -178,7 +185,7 @@ class Session:
     def _check(self, prompt: str) -> None:
         if not prompt.strip():
             raise UserError("The prompt is empty; describe a step.")
-        if len(prompt.splitlines()) > 1:
+        if prompt.splitlines() != [prompt]:
             raise UserError("A prompt is one line; ask for one step at a time.")
         size = len(self.model.tokenizer.encode(transcript.render([]) + transcript.ask(prompt)))
         room = self.model.config.n_positions - self._request.max_new_tokens
@@ -203,7 +210,7 @@ class Session:
         text = transcript.render(history) + transcript.ask(prompt)
         [scored] = score(self.model, [text], keep_end=True)
         end = len(text) - 1
-        output, error = self._execute(history, transcript.Turn(prompt, code))
+        printed, error = self._execute([*history, transcript.Turn(prompt, code)])
         tokens = len(self.model.tokenizer.encode(text))
         room = self.model.config.n_positions - self._request.max_new_tokens
         return Turn(
@@ -212,18 +219,28 @@ class Session:
             raw=raw,
             stop_reason=stop_reason,
             perplexity=scored.perplexity(end - len(prompt), end),
-            output=output,
+            output=_added(history[-1].printed if history else "", printed),
             error=error,
+            printed=printed,
             seed=seed,
             forgotten=max(0, tokens - room),
         )
 
-    def _execute(self, history: Sequence[Turn], turn: transcript.Turn) -> tuple[str, str | None]:
-        """Return what a turn adds to the program's output, and what ended the program early."""
+    def _execute(self, turns: Sequence[transcript.Turn]) -> tuple[str, str | None]:
+        """Return what the program prints, and what ended it early."""
         if not self.execute:
             return "", None
-        result = self._run([*history, turn])
-        before = "".join(earlier.output for earlier in history)
+        result = self._run(turns)
         early = result.status not in ("ok", "exit")
-        error = (result.exception or result.status) if early else None
-        return result.stdout.removeprefix(before), error
+        return result.stdout, (result.exception or result.status) if early else None
+
+
+def _added(before: str, now: str) -> str:
+    """Return what a run printed beyond the run before it.
+
+    A program that prints something else each time (a clock, a set of strings) is compared by the
+    number of lines.
+    """
+    if now.startswith(before):
+        return now.removeprefix(before)
+    return "".join(now.splitlines(keepends=True)[len(before.splitlines()) :])

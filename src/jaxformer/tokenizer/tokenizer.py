@@ -35,17 +35,18 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of `text`; nothing is added."""
-        return self.backend.encode(text, add_special_tokens=False).ids
-
-    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """Encode many texts, in parallel."""
-        encodings = self.backend.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [encoding.ids for encoding in encodings]
+        return self._encode(text).ids
 
     def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Return the ids, and for each the half-open range of characters that it stands for."""
-        encoding = self.backend.encode(text, add_special_tokens=False)
+        encoding = self._encode(text)
         return encoding.ids, encoding.offsets
+
+    def _encode(self, text: str) -> tokenizers.Encoding:
+        try:
+            return self.backend.encode(text, add_special_tokens=False)
+        except TypeError as error:  # lone surrogates: bytes that were no UTF-8
+            raise UserError("The text is not valid UTF-8.") from error
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text; bytes that are no UTF-8 (an unfinished character) become U+FFFD."""

@@ -2,12 +2,15 @@
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from jaxformer.errors import UserError
 from jaxformer.model import CodeGenConfig
+
+_NAME = r"^[A-Za-z0-9][\w.-]*$"
+"""Names become folders."""
 
 
 class _Strict(BaseModel):
@@ -17,34 +20,57 @@ class _Strict(BaseModel):
 class Stage(_Strict):
     """One stage of training; it starts from the last one's weights with a fresh optimizer."""
 
-    name: str
+    name: str = Field(pattern=_NAME)
     data: Literal["python", "exercises"]
-    steps: int
-    batch: int
+    steps: int = Field(gt=0)
+    batch: int = Field(gt=0)
     """Rows of `context` tokens a step."""
-    learning_rate: float
-    warmup: int
-    stop_after: int | None = None
+    learning_rate: float = Field(gt=0)
+    warmup: int = Field(ge=0)
+    stop_after: int | None = Field(None, gt=0)
     """Leave the schedule after so many of its `steps`."""
-    amount: float
+    amount: float = Field(gt=0)
     """Megabytes of Python source, or number of generated conversations."""
     first_seed: int = 0
     """Of the data, so that a second stage need not see the same again."""
-    prompt_weight: float = 1.0
+    prompt_weight: float = Field(1.0, ge=0)
     """How much a prompt's tokens count in the loss beside the code's, which count 1."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not self.warmup < self.steps:
+            raise ValueError(f"warmup {self.warmup} must be less than steps {self.steps}")
+        if self.stop_after and self.stop_after > self.steps:
+            raise ValueError(f"stop_after {self.stop_after} is beyond steps {self.steps}")
+        return self
+
+
+class _Model(CodeGenConfig):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
 class Recipe(_Strict):
     """Everything that determines a model."""
 
-    name: str
-    seed: int = 0
-    model: CodeGenConfig
-    context: int
+    name: str = Field(pattern=_NAME)
+    seed: int = Field(0, ge=0)
+    model: _Model
+    context: int = Field(gt=0)
     """Tokens a row in training; the model's own context may be longer."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     weight_decay: float = 0.1
-    stages: tuple[Stage, ...]
+    stages: tuple[Stage, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two stages have the same name: {', '.join(names)}")
+        if self.context > self.model.n_positions:
+            raise ValueError(
+                f"context {self.context} is longer than the model's {self.model.n_positions}"
+            )
+        return self
 
 
 def read_recipe(path: Path | str) -> Recipe:
@@ -58,9 +84,14 @@ def read_recipe(path: Path | str) -> Recipe:
         return Recipe.model_validate(tomllib.loads(path.read_text("utf-8")))
     except FileNotFoundError as error:
         raise UserError(f"There is no recipe {path}.") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"{path} is not a TOML file: {error}.") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UserError(f"{path}: {where or 'recipe'}: {first['msg']}.") from error
+        # A misspelt key also makes the right one missing; the misspelling is what helps.
+        unknown = [e for e in error.errors() if e["type"] == "extra_forbidden"]
+        first = (unknown or error.errors())[0]
+        where = ".".join(map(str, first["loc"])) or "the recipe"
+        what = "no such key" if unknown else first["msg"]
+        raise UserError(f"{path}: {where}: {what}; see docs/formats.md.") from error
