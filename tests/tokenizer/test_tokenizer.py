@@ -57,11 +57,6 @@ def test_ids_equal_transformers_on_source_files(codegen, codegen_tokenizer_folde
     assert len(seen & set(range(50257, 50295))) >= 30  # of the 38 runs of white space
 
 
-def test_a_batch_gives_the_ids_of_each_text(codegen):
-    texts = [*sources(".py", 20), "", RUNS]
-    assert codegen.encode_batch(texts) == [codegen.encode(text) for text in texts]
-
-
 TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | st.lists(
     st.sampled_from(
         [END_OF_TEXT, *WHITESPACE, " ", "\t", "\r\n", "\x00", "12", "é", "漢", "👩‍👧", "'s"]

@@ -59,19 +59,25 @@ def load(name: str, *, dtype: str = "float32", mp_num: int | None = None) -> Mod
         config = config.model_copy(update={"bos_token_id": end, "eos_token_id": end})
 
     assumed = mp_num or (USUAL_MP_NUM if config.n_head % USUAL_MP_NUM == 0 else 1)
+    _keep_no_freed_memory()
     params = read_params(folder, config, dtype, assumed)
-    _give_back_memory()
     if mp_num is None and name not in EMBEDDED:
         found = find_mp_num(params, config, tokenizer.encode(PROBE), assumed)
         if found != assumed:
             notes.append(f"The fused projection is laid out in {found} parts, not {assumed}.")
-        _give_back_memory()
+        _keep_no_freed_memory()
     for note in notes:
         log.warning("%s: %s", name, note)
     return Model(Path(name).name, config, params, tokenizer, dtype, tuple(notes))
 
 
-def _give_back_memory() -> None:
-    """Return what was freed to the system: glibc would keep about a tenth of the weights' size."""
+def _keep_no_freed_memory() -> None:
+    """Let large blocks go back to the system when freed, and all that was freed so far.
+
+    Left alone, glibc keeps more and more of what loading frees: a tenth of the weights' size.
+    """
+    large, mmap_threshold = 1 << 20, -3  # M_MMAP_THRESHOLD of malloc.h
     with contextlib.suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
+        libc = ctypes.CDLL(None)
+        libc.mallopt(mmap_threshold, large)
+        libc.malloc_trim(0)
