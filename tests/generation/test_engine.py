@@ -46,15 +46,19 @@ def test_together_equals_alone(random_model, requests):
 
 
 def test_stopping_while_generating_equals_cutting_afterwards(random_model):
-    stops = (Stop("\n", occurrence=2, name="second line"), Stop("th"), *TURN_STOPS)
     free = [request(temperature=1.0, seed=seed, max_new_tokens=60) for seed in range(60)]
-    stopped = [dataclasses.replace(one, stops=stops) for one in free]
+    wholes = generate(random_model, free)
+    # Every second text has a stop that occurs in it, wherever tokens happen to end.
+    stops = [
+        (Stop("\n", occurrence=2, name="second line"), *TURN_STOPS)
+        + ((Stop(whole.raw[len(whole.raw) // 2 :][:3]),) if one.seed % 2 else ())
+        for one, whole in zip(free, wholes, strict=True)
+    ]
+    stopped = [dataclasses.replace(one, stops=two) for one, two in zip(free, stops, strict=True)]
     cuts = 0
-    for whole, part in zip(
-        generate(random_model, free), generate(random_model, stopped), strict=True
-    ):
+    for whole, part, rules in zip(wholes, generate(random_model, stopped), stops, strict=True):
         assert whole.tokens[: len(part.tokens)] == part.tokens
-        found = find_cut(whole.raw, stops)
+        found = find_cut(whole.raw, rules)
         if found:
             cuts += 1
             assert (part.text, part.stop_reason) == (whole.raw[: found.position], found.reason)

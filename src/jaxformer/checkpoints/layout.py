@@ -5,6 +5,7 @@ trained on; each block holds its share of the heads' queries, then values, then 
 not say `mp_num` (4 in CodeGen, 8 in some CodeGen2 models), so it is found out by trying.
 """
 
+import math
 from functools import partial
 
 import jax
@@ -94,8 +95,8 @@ def find_mp_num(params: Params, config: CodeGenConfig, tokens: list[int], assume
         params: Parameters that were read with `assumed`; put right in place.
         config: The model's shape.
         tokens: The text, at least two tokens that are in the model's vocabulary.
-        assumed: The layout that was assumed; it stays where none is decisively better, as with
-            random weights.
+        assumed: The layout that was assumed; it stays where none is decisively better, and where
+            the best is still worse than chance, as with random weights.
 
     Returns:
         The `mp_num` that was settled on.
@@ -108,6 +109,7 @@ def find_mp_num(params: Params, config: CodeGenConfig, tokens: list[int], assume
         current = candidate
         losses[candidate] = _loss(params, config, ids)
     best = min(candidates, key=losses.__getitem__)
-    found = best if losses[best] < losses[assumed] - DECISIVE else assumed
+    chance = math.log(config.vocab_size)
+    found = best if losses[best] < min(losses[assumed] - DECISIVE, chance) else assumed
     relayout(params["blocks"], current, found)
     return found
