@@ -138,9 +138,9 @@ def test_sampling_follows_the_distribution(random_model):
 
 def test_the_context_ends_a_completion_and_bounds_a_prompt(random_model):
     context = random_model.config.n_positions
-    long = " x" * (context - 10)
+    long = " x" * (context // 2 - 5)  # each is a token or two
     size = len(random_model.tokenizer.encode(long))
-    [result] = generate(random_model, [request(prompt=long, max_new_tokens=100)])
+    [result] = generate(random_model, [request(prompt=long, max_new_tokens=context)])
     assert result.stop_reason in ("context", "end of text")
     assert size + len(result.tokens) <= context
     with pytest.raises(jf.UserError, match="context"):
