@@ -10,33 +10,39 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from jaxformer.errors import UserError
-from jaxformer.sandbox import Capabilities, Limits, Result, Tier, probe, run, supervisor
+from jaxformer.sandbox import Capabilities, Limits, Pool, Result, Tier, pool, probe, run, worker
 
 Runner = Callable[..., Result]
-LAUNCHER = str(Path(supervisor.__file__).with_name("launcher.py"))
+SERVER = "jaxformer.sandbox import zygote"
 OFFERED = [tier for tier in ("namespaces", "landlock") if tier not in probe().missing]
 
 
-@pytest.fixture(params=["namespaces", "landlock"])
-def tier(request: pytest.FixtureRequest) -> Tier:
+@pytest.fixture(params=["namespaces", "landlock"], scope="module")
+def shared(request: pytest.FixtureRequest) -> Iterator[Pool]:
     try:
-        supervisor.execute("", Limits(), request.param)
+        with Pool(1, tier=request.param) as pool:
+            pool.run("")
+            yield pool
     except UserError as error:
         pytest.skip(str(error))
-    return request.param
 
 
 @pytest.fixture
-def sandboxed(tier: Tier) -> Runner:
+def tier(shared: Pool) -> Tier:
+    return shared.tier
+
+
+@pytest.fixture
+def sandboxed(shared: Pool) -> Runner:
     def runner(program: str, **limits: float) -> Result:
-        return supervisor.execute(program, Limits(**limits), tier)  # pyright: ignore[reportArgumentType]
+        return shared.run(program, Limits(**limits))  # pyright: ignore[reportArgumentType]
 
     return runner
 
@@ -46,7 +52,7 @@ def launchers() -> set[str]:
     found: set[str] = set()
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if LAUNCHER in (process / "cmdline").read_text().split("\0"):
+            if SERVER in (process / "cmdline").read_text():
                 found.add(process.name)
         except OSError:
             continue
@@ -288,7 +294,8 @@ def test_no_network(sandboxed: Runner) -> None:
         with pytest.raises(TimeoutError):
             server.accept()
         # The attempt is a true one: without walls it gets through.
-        supervisor.execute(program, Limits(), "unprotected")
+        with Pool(1, tier="unprotected") as open_pool:
+            open_pool.run(program)
         server.accept()[0].close()
 
 
@@ -374,8 +381,8 @@ def test_forged_reports_do_no_harm(junk: str) -> None:
 def test_programs_end_with_their_supervisor(tier: Tier) -> None:
     before = launchers()
     code = (
-        "from jaxformer.sandbox import Limits, supervisor\n"
-        f"supervisor.execute('import time; time.sleep(60)', Limits(wall_seconds=60), {tier!r})"
+        "from jaxformer.sandbox import Limits, Pool\n"
+        f"Pool(1, tier={tier!r}).run('import time; time.sleep(60)', Limits(wall_seconds=60))"
     )
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
@@ -394,8 +401,8 @@ def test_programs_end_with_their_supervisor(tier: Tier) -> None:
 
 def test_runs_at_once_do_not_disturb_each_other() -> None:
     descriptors = len(list(Path("/dev/fd").iterdir()))
-    with ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(run, [f"print({i})" for i in range(24)]))
+    with Pool(3) as several, ThreadPoolExecutor(6) as threads:
+        results = list(threads.map(several.run, [f"print({i})" for i in range(24)]))
     assert [result.stdout for result in results] == [f"{i}\n" for i in range(24)]
     assert len(list(Path("/dev/fd").iterdir())) == descriptors
 
@@ -407,19 +414,21 @@ def test_run_uses_the_strongest_tier() -> None:
 
 
 def test_without_isolation_run_refuses_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "probe", lambda: Capabilities("unprotected", {}))
+    monkeypatch.setattr(pool, "probe", lambda: Capabilities("unprotected", {}))
+    monkeypatch.setattr(pool, "_shared", {})
     with pytest.raises(UserError, match="unprotected=True"):
         run("print(1)")
     result = run("print(1)", unprotected=True)
+    pool.shared_pool().close()
     assert (result.status, result.stdout, result.tier) == ("ok", "1\n", "unprotected")
 
 
 def test_a_wall_that_cannot_be_put_up_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     if not OFFERED:
         pytest.skip("this machine offers no isolation")
-    monkeypatch.setattr(supervisor, "_filter", lambda _tier: [(0xFFFF, 0, 0, 0)])
-    with pytest.raises(UserError, match=r"could not be set up: .*prctl"):
-        run("print('ran anyway')")
+    monkeypatch.setattr(worker, "_filter", lambda *_: [(0xFFFF, 0, 0, 0)])
+    with Pool(1) as broken, pytest.raises(UserError, match=r"could not be set up: .*seccomp"):
+        broken.run("print('ran anyway')")
 
 
 def test_the_import_is_light() -> None:

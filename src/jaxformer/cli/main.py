@@ -14,6 +14,7 @@ from jaxformer.cli import (
     train,
 )
 from jaxformer.errors import UserError
+from jaxformer.sandbox.__main__ import app as sandbox
 
 app = typer.Typer(
     name="jaxformer",
@@ -30,6 +31,7 @@ app.command()(perplexity.perplexity)
 app.command()(inspect.inspect)
 app.command()(train.train)
 app.add_typer(tokenizer.app, name="tokenizer")
+app.add_typer(sandbox, name="sandbox")
 
 
 def main() -> None:

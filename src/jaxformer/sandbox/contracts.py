@@ -9,6 +9,9 @@ from jaxformer.errors import UserError
 Tier = Literal["namespaces", "landlock", "unprotected"]
 Status = Literal["ok", "exit", "exception", "memory", "timeout", "output", "killed"]
 
+HOME = "/sandbox/home"
+"""The private folder of a program that has a file system of its own."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
@@ -17,7 +20,7 @@ class Limits:
     Attributes:
         wall_seconds: Time from the start of its process to the end.
         cpu_seconds: Processor time of all its threads together.
-        memory_bytes: Address space.
+        memory_bytes: Address space beyond that of the interpreter with its warm modules.
         output_bytes: Standard output and standard error together.
         file_bytes: Largest file; in the tier "namespaces" all files together.
         open_files: Open file descriptors.

@@ -1,0 +1,118 @@
+"""Executes a program in the process that was made for it, behind the walls."""
+
+import atexit
+import gc
+import json
+import linecache
+import os
+import sys
+import threading
+import traceback
+import types
+from typing import Any, NoReturn
+
+NAME = "<program>"
+_MESSAGE_LENGTH = 4000  # so that a report always fits into a pipe's buffer
+
+
+def prepare(folder: str | None, name: str = "__main__") -> types.ModuleType:
+    """Makes the interpreter look as if it had just been started for the program.
+
+    Args:
+        folder: A folder to import from before all others.
+        name: The program's `__name__`.
+
+    Returns:
+        An empty module of that name.
+    """
+    for module in [module for module in sys.modules if module.partition(".")[0] == "jaxformer"]:
+        del sys.modules[module]
+    main = types.ModuleType(name)
+    sys.modules["__main__"] = sys.modules[name] = main
+    sys.argv = [NAME]
+    if folder is not None:
+        sys.path.insert(0, folder)
+        sys.path_importer_cache.pop(folder, None)
+    sys.stdout.reconfigure(line_buffering=True)  # pyright: ignore[reportAttributeAccessIssue]
+    if random := sys.modules.get("numpy.random"):  # all programs are copies of one process
+        random.seed()
+    return main
+
+
+def run(source: str, main: types.ModuleType, report: int, name: str = NAME) -> int:
+    """Executes source text in a module.
+
+    Args:
+        source: Python text.
+        main: The module whose names the program reads and sets.
+        report: Descriptor to which an uncaught exception is reported as a JSON line, beside being
+            printed as usual.
+        name: The file name that a traceback shows.
+
+    Returns:
+        The exit code: 0, or 1 after an uncaught exception.
+
+    Raises:
+        SystemExit: The program's own.
+    """
+    lines = [line + "\n" for line in source.split("\n")]
+    linecache.cache[name] = (len(source), None, lines, name)
+    try:
+        exec(compile(source, name, "exec", dont_inherit=True), main.__dict__)
+    except SystemExit:
+        raise
+    except BaseException as error:
+        memory = isinstance(error, MemoryError)
+        if memory:  # room to tell of it
+            traceback.clear_frames(error.__traceback__)
+            main.__dict__.clear()
+        text = describe(error)
+        tell(report, {"exception": text[:_MESSAGE_LENGTH], "memory": memory})
+        frames = error.__traceback__
+        traceback.print_exception(error.with_traceback(frames.tb_next if frames else None))
+        return 1
+    return 0
+
+
+def exit_code(error: SystemExit) -> int:
+    """The exit code that an uncaught SystemExit stands for; its message is printed."""
+    if error.code is None:
+        return 0
+    if isinstance(error.code, int):
+        return error.code & 0xFF
+    print(error.code, file=sys.stderr)
+    return 1
+
+
+def describe(error: BaseException) -> str:
+    """Type and message, whatever the exception's `__str__` does."""
+    try:
+        message = str(error)
+    except Exception:
+        message = "<exception str() failed>"
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def finish(main: types.ModuleType, code: int) -> NoReturn:
+    """Ends as the interpreter does, without taking apart what the fork server had loaded.
+
+    Threads are waited for, exit functions called, the module's objects destroyed, output flushed.
+    """
+    try:
+        threading._shutdown()  # pyright: ignore[reportAttributeAccessIssue]
+        atexit._run_exitfuncs()
+        for name in list(main.__dict__):
+            main.__dict__[name] = None
+        gc.collect()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    except BaseException:
+        traceback.print_exc()
+        code = code or 120  # as the interpreter's, when it can't flush
+    finally:
+        os._exit(code)
+
+
+def tell(descriptor: int, message: dict[str, Any]) -> None:
+    """Writes one JSON line."""
+    os.write(descriptor, json.dumps(message).encode() + b"\n")

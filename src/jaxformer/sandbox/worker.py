@@ -1,0 +1,243 @@
+"""The supervisor's side of one fork server: starts it, gives it programs, watches, and judges."""
+
+import contextlib
+import dataclasses
+import functools
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from jaxformer.errors import UserError
+from jaxformer.sandbox import messages, seccomp
+from jaxformer.sandbox.contracts import HOME, Limits, Result, Tier
+from jaxformer.sandbox.process import Process
+
+WARM = ("numpy", "pandas", "scipy", "sympy")
+"""Modules that a fork server loads when the first program names them, and then keeps."""
+
+_IMPORTS = re.compile(rf"^[ \t]*(?:import|from)[ \t]+({'|'.join(WARM)})\b", re.MULTILINE)
+_SYSTEM_PATHS = (
+    *("/usr", "/lib", "/lib32", "/lib64", "/nix/store"),
+    *("/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives"),
+    *("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"),
+)
+_BOOT = "import sys; sys.path.insert(0, {root!r}); from jaxformer.sandbox import zygote; \
+sys.path.remove({root!r}); zygote.main({descriptor})"
+_START_SECONDS = 30.0
+_GRACE_SECONDS = 5.0
+_LEAVE_SECONDS = 1.0
+_MOST_FILES = 10_000
+
+
+class Lost(Exception):
+    """The fork server ended before the program did."""
+
+
+class Worker:
+    """One fork server, which runs one program at a time; for one thread at a time.
+
+    Args:
+        tier: The protection of its programs.
+
+    Attributes:
+        lost: Whether the fork server has ended by itself; this worker is then of no more use.
+
+    Raises:
+        UserError: The tier could not be set up.
+    """
+
+    def __init__(self, tier: Tier) -> None:
+        machine = os.uname().machine
+        if tier != "unprotected" and not (sys.platform == "linux" and seccomp.supports(machine)):
+            raise UserError(f"The sandbox tier {tier!r} needs Linux on x86_64 or aarch64.")
+        self.tier: Tier = tier
+        self.lost = False
+        self._stack = contextlib.ExitStack()
+        # The private file system of the strongest tier vanishes by itself.
+        if tier == "namespaces":
+            self._folder = HOME
+        else:
+            parent = os.path.realpath(tempfile.mkdtemp(prefix="jaxformer-sandbox-"))
+            Path(parent).chmod(0o711)  # for a program that has another user's id
+            self._stack.callback(_remove, parent)
+            self._folder = parent + "/program"
+        self._control, theirs = socket.socketpair()
+        self._stack.enter_context(self._control)
+        packages = [p for p in sys.path if p.endswith(("site-packages", "dist-packages"))]
+        settings = {
+            "tier": tier,
+            "folder": self._folder,
+            "packages": packages,
+            "readable": _outermost([sys.prefix, sys.base_prefix, *packages, *_SYSTEM_PATHS]),
+            "filter": _filter(tier, "deny"),
+            "forking_filter": _filter(tier, "notify"),
+        }
+        root = str(Path(__file__).parents[2])
+        with theirs, tempfile.TemporaryFile() as errors:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-P", "-s", "-X", "utf8"),
+                    *("-c", _BOOT.format(root=root, descriptor=theirs.fileno())),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                cwd="/",
+                env=_environment(self._folder),
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+            )
+            theirs.close()
+            self._control.settimeout(_START_SECONDS)
+            try:
+                messages.send(self._control, settings)
+                reply, _ = messages.receive(self._control)
+            except (OSError, EOFError):
+                self.close()
+                errors.seek(0)
+                last = errors.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
+                reply = {"error": last or "it ended without a message"}
+        if "error" in reply:
+            self.close()
+            raise UserError(f"The sandbox tier {tier!r} could not be set up: {reply['error']}.")
+        self._control.settimeout(_GRACE_SECONDS)
+
+    def close(self) -> None:
+        """Ends the fork server and everything in it."""
+        self._control.close()  # at which it ends by itself, if it is well
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_LEAVE_SECONDS)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._stack.close()
+
+    @property
+    def pid(self) -> int:
+        """The process id of the fork server, or of the one that waits for it."""
+        return self._process.pid
+
+    def run(self, program: str, limits: Limits) -> Result:
+        """Runs one program; see `Pool.run`.
+
+        Raises:
+            Lost: The fork server ended, whoever did it, and took the program with it.
+        """
+        with self.fresh_folder(), Process(limits) as process:
+            self.start(process, "program", program, limits)
+            process.watch(self.disk_watch(limits))
+            try:
+                self.end()
+            except Lost:  # which takes no result away from a program that had ended
+                if not process.ended:
+                    raise
+            return process.result(self.tier)
+
+    def start(
+        self, process: Process, role: str, program: str, limits: Limits, **more: object
+    ) -> None:
+        """Has the fork server make one process, in one of the roles of `roles.ROLES`."""
+        job = more | {
+            "role": role,
+            "program": program,
+            "limits": dataclasses.asdict(limits),
+            "modules": sorted(set(_IMPORTS.findall(program))),
+        }
+        try:
+            messages.send(self._control, job, process.theirs)
+        except OSError as error:
+            self.lost = True
+            raise Lost from error
+        process.close_theirs()
+
+    def end(self) -> None:
+        """Has the fork server kill and collect every process that it made."""
+        try:
+            messages.send(self._control, {"end": True})
+            messages.receive(self._control)
+        except (OSError, EOFError) as error:
+            self.lost = True
+            raise Lost from error
+
+    @contextlib.contextmanager
+    def fresh_folder(self) -> Iterator[None]:
+        """Has the private folder empty for a program, where it is not in a mount of its own."""
+        if self.tier == "namespaces":
+            yield
+            return
+        Path(self._folder).mkdir()
+        try:
+            yield
+        finally:
+            _remove(self._folder)
+
+    def disk_watch(self, limits: Limits) -> Callable[[], bool] | None:
+        """A check of all files together, where no file system of their own bounds them."""
+        if self.tier == "namespaces":
+            return None
+        return lambda: _exceeds(self._folder, limits.file_bytes, _MOST_FILES)
+
+
+def _remove(folder: str) -> None:
+    """Removes a folder; closed ones and nesting deeper than a path is long are no obstacle."""
+    try:
+        Path(folder).rmdir()
+    except OSError:
+        for command in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
+            subprocess.run([*command, folder], check=False, stderr=subprocess.DEVNULL)
+
+
+def _exceeds(folder: str, most_bytes: int, most_files: int) -> bool:
+    """Whether a folder holds more; sparse files count with their length."""
+    folders, files = [folder], 0
+    while folders:
+        with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                files += 1
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    most_bytes -= entry.stat(follow_symlinks=False).st_size
+                if most_bytes < 0 or files > most_files:
+                    return True
+    return False
+
+
+def _environment(folder: str) -> dict[str, str]:
+    """Nothing of ours but what the dynamic linker needs to start the interpreter."""
+    linker = {k: v for k, v in os.environ.items() if k == "LD_LIBRARY_PATH"}
+    threads = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    return {
+        **linker,
+        **dict.fromkeys(threads, "1"),  # a pool of threads would use up the limits
+        "MALLOC_ARENA_MAX": "2",  # each thread's own would take 64 MB of address space
+        "PYTHONHASHSEED": "0",  # sets print in the same order every time
+        "PATH": "/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": folder,
+        "TMPDIR": folder,
+    }
+
+
+def _outermost(paths: list[str]) -> list[str]:
+    """The existing paths, symbolic links followed too, without those inside another of them."""
+    kept: list[str] = []
+    for path in sorted({*paths, *map(os.path.realpath, paths)}):
+        inside = any(path == k or path.startswith(k + "/") for k in kept)
+        if not inside and Path(path).exists():
+            kept.append(path)
+    return kept
+
+
+@functools.cache
+def _filter(tier: Tier, fork: Literal["deny", "notify"]) -> list[seccomp.Instruction]:
+    if tier == "unprotected":
+        return []
+    return seccomp.build(os.uname().machine, metadata=tier == "namespaces", fork=fork)

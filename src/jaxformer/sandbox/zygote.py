@@ -1,0 +1,227 @@
+"""The fork server: a process behind the outer walls that makes one process for each program.
+
+It has no network and sees no files but the readable ones. Modules that programs ask for are loaded
+once and copied with it. The supervisor starts it, tells it over a socket what to do, and ends it,
+and everything in it, by closing that socket.
+"""
+
+import contextlib
+import fcntl
+import gc
+import importlib
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from jaxformer.sandbox import program, walls
+from jaxformer.sandbox.messages import receive, send
+from jaxformer.sandbox.roles import EXTRA, ROLES, STATUS, Job, Settings
+
+OTHERS = 6
+"""At most so many processes of the fork server and of a program's neighbour have the same user."""
+
+
+def main(descriptor: int) -> None:
+    """Serves the supervisor at the other end of a socket until it is closed.
+
+    Args:
+        descriptor: The socket. The first message is the settings: tier, readable, packages, filter
+            and folder (the programs' private one).
+    """
+    control = socket.socket(fileno=descriptor)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.umask(0o022)
+    try:
+        settings, _ = receive(control)
+        sys.path += [p for p in settings["packages"] if p not in sys.path]
+        try:
+            server = _enter(settings, control)
+        except OSError as error:
+            send(control, {"error": str(error)})
+            return
+        send(control, {"ready": True})
+        server.serve()
+    except (EOFError, ConnectionError):  # the supervisor is gone
+        os._exit(0)
+
+
+def _enter(settings: Settings, control: socket.socket) -> "Server":
+    """Puts up the outer walls; in the tier "namespaces" goes on in a child."""
+    if settings["tier"] == "unprotected":
+        return Server(settings, control, os.getuid(), None)
+    namespaces = settings["tier"] == "namespaces"
+    uid = walls.choose_uid(new_root=namespaces)
+    processes = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
+    if namespaces:
+        walls.leave_the_host(settings["readable"])
+        if child := os.fork():
+            control.close()
+            os.waitpid(child, 0)
+            os._exit(0)
+        walls.end_with_parent()
+    ruleset = walls.make_ruleset(
+        settings["readable"], str(Path(settings["folder"]).parent), required=not namespaces
+    )
+    gauge = os.open("self/statm", os.O_RDONLY, dir_fd=processes)
+    os.close(processes)
+    if os.getuid() == 0:
+        walls.keep_needed_privileges()
+    return Server(settings, control, uid, ruleset, gauge)
+
+
+class Server:
+    """What the fork server holds.
+
+    Args:
+        settings: As told by the supervisor.
+        control: The socket to the supervisor.
+        uid: The programs' user.
+        ruleset: Their Landlock rules.
+        gauge: A descriptor of this process's `/proc/self/statm`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        control: socket.socket,
+        uid: int,
+        ruleset: int | None,
+        gauge: int | None = None,
+    ) -> None:
+        self._settings = settings
+        self._control = control
+        self._uid = uid
+        self._ruleset = ruleset
+        self._gauge = gauge
+        self._walled = settings["tier"] != "unprotected"
+        self._namespaces = settings["tier"] == "namespaces"
+        self._self = os.pidfd_open(os.getpid()) if self._namespaces else -1
+        self._children: list[int] = []
+        self._tried: set[str] = set()
+        gc.collect()
+        gc.freeze()
+
+    def serve(self) -> NoReturn:
+        """Takes jobs: "start" makes a process, "end" makes an end of all that were made."""
+        while True:
+            job, descriptors = receive(self._control)
+            if "end" in job:
+                self._end()
+                send(self._control, {"ended": True})
+                continue
+            self._load(job["modules"])
+            self._children.append(self._fork(job, descriptors))
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def _end(self) -> None:
+        for child in self._children:
+            os.kill(child, signal.SIGKILL)
+        for child in self._children:
+            os.waitpid(child, 0)
+        self._children.clear()
+
+    def _load(self, names: list[str]) -> None:
+        """Imports modules, for this program and those after it."""
+        new = [name for name in names if name not in self._tried]
+        for name in new:
+            self._tried.add(name)
+            try:
+                importlib.import_module(name)
+            except Exception:  # not installed, or broken: the program will find out
+                continue
+        if new:
+            gc.collect()
+            gc.freeze()
+
+    def _fork(self, job: Job, descriptors: list[int]) -> int:
+        child = walls.fork_into_new_processes(self._self) if self._namespaces else os.fork()
+        if child:
+            return child
+        try:
+            self._keep(job, descriptors)
+        finally:
+            os._exit(1)
+
+    def _keep(self, job: Job, descriptors: list[int]) -> NoReturn:
+        """Starts the program's process, waits for its end and tells of it."""
+        ruleset = len(descriptors) + 1
+        self._control.detach()
+        inherited = [] if self._ruleset is None else [self._ruleset]
+        used_memory = self._used_memory()
+        _arrange([0, *descriptors, *inherited])
+        try:
+            if self._walled:
+                walls.end_with_parent()
+            folder = self._settings["folder"]
+            if self._namespaces:
+                walls.mount_private_folder(self._uid, job["limits"]["file_bytes"])
+            elif self._uid != os.getuid():
+                os.chown(folder, self._uid, self._uid)
+            if child := os.fork():
+                os.closerange(0, STATUS)
+                os.closerange(STATUS + 1, ruleset + 1)
+                _, wait, usage = os.wait4(child, 0)
+                used = usage.ru_utime + usage.ru_stime
+                program.tell(STATUS, {"wait": wait, "cpu_seconds": used})
+                _wait_for_copies()
+                os._exit(0)
+            self._confine(job, used_memory, ruleset if inherited else None)
+        except Exception as error:
+            program.tell(STATUS, {"error": str(error)})
+            os._exit(1)
+        program.tell(STATUS, {"ready": True})
+        os.close(STATUS)
+        ROLES[job["role"]](job, self._settings)
+
+    def _used_memory(self) -> int:
+        if self._gauge is None:
+            return 0
+        pages = int(os.pread(self._gauge, 64, 0).split()[0])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def _confine(self, job: Job, used_memory: int, ruleset: int | None) -> None:
+        """Puts up, in the program's process, every wall that its tier promises."""
+        walls.limit_resources(job["limits"], used_memory, strict=self._walled)
+        if not self._walled:
+            os.chdir(self._settings["folder"])
+            return
+        # The count is per user. An ordinary user's other processes are counted too, unless a user
+        # namespace starts from zero: there the fork server's are counted.
+        if self._namespaces or self._uid != os.getuid():
+            others = OTHERS if self._uid == os.getuid() else 0
+            walls.limit_tasks(job["limits"]["processes"] + others)
+        walls.drop_privileges(self._uid)
+        os.chdir(self._settings["folder"])
+        walls.end_with_parent()  # after the change of user, which would clear it
+        if ruleset is not None:
+            walls.restrict_files(ruleset)
+            os.close(ruleset)
+        if job["role"] == "state":
+            listener = walls.filter_calls(self._settings["forking_filter"], listen=True)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=EXTRA) as channel:
+                send(channel, {}, [listener])
+                channel.detach()
+            os.close(listener)
+        else:
+            walls.filter_calls(self._settings["filter"])
+
+
+def _wait_for_copies() -> None:
+    """Stays, as the first process of its namespace, until the copies of a state are gone too."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
+
+
+def _arrange(descriptors: list[int]) -> None:
+    """Makes these descriptors 0, 1, 2, … and closes all others."""
+    high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, 64) for descriptor in descriptors]
+    for number, descriptor in enumerate(high):
+        os.dup2(descriptor, number)
+    os.closerange(len(descriptors), 1 << 16)
