@@ -356,7 +356,8 @@ def test_the_private_folder_vanishes(sandboxed: Runner, tier: Tier) -> None:
         f"open('{name}', 'w').write('x')\nos.mkdir('closed'); os.mkdir('closed/inner', 0)\n"
         "for _ in range(1500): os.mkdir('deep'); os.chdir('deep')"
     )
-    assert result.status == "ok"
+    # Nobody can tell how much is nested so deeply, so that the weaker tier may end it.
+    assert result.status in (("ok",) if tier == "namespaces" else ("ok", "output"))
     assert not Path(result.stdout.strip(), name).exists()
     assert tier == "namespaces" or not Path(result.stdout.strip()).exists()
 

@@ -12,6 +12,12 @@ from jaxformer.sandbox.process import Process
 from jaxformer.sandbox.worker import Worker
 
 _LAST_WORDS_SECONDS = 0.5
+_MESSAGES = {
+    "exit": "The program ended before its tests did.",
+    "timeout": "The program and its tests took too long.",
+    "output": "The program printed too much.",
+    "killed": "The program was killed.",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +113,7 @@ def _check(
     if status not in ("passed", "failed", "exception"):
         if by_itself:
             status = "exit" if told.status == "ok" else told.status
-            message = told.exception or "The program ended before its tests did."
+            message = told.exception or _MESSAGES[status]
         elif status == "ended":
             status, message = "exception", f"The program gave {message}."
         else:

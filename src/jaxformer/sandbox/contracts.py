@@ -22,7 +22,8 @@ class Limits:
         cpu_seconds: Processor time of all its threads together.
         memory_bytes: Address space beyond that of the interpreter with its warm modules.
         output_bytes: Standard output and standard error together.
-        file_bytes: Largest file; in the tier "namespaces" all files together.
+        file_bytes: All files together. In the tier "landlock" what exceeds it is found within a
+            tenth of a second, and what is deleted but held open counts for each file alone.
         open_files: Open file descriptors.
         processes: Threads at once. Counted in the tier "namespaces"; in "landlock" only where
             root hands the program to an unprivileged user. Elsewhere `memory_bytes` bounds them.

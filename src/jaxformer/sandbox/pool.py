@@ -75,7 +75,7 @@ class Pool:
         self, workers: int | None = None, *, tier: Tier | None = None, unprotected: bool = False
     ) -> None:
         self.tier: Tier = tier or strongest(unprotected=unprotected)
-        self.workers = workers or len(os.sched_getaffinity(0))
+        self.workers = workers or _cores()
         self._free: queue.LifoQueue[Worker | None] = queue.LifoQueue()
         for _ in range(self.workers):
             self._free.put(None)  # not yet started
@@ -152,6 +152,11 @@ class Pool:
             finally:
                 for future in waiting:
                     future.cancel()
+
+
+def _cores() -> int:
+    """The cores that this process may use; not every system says which."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _closed(worker: Worker) -> None:

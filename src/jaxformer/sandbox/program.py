@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import io
 import json
 import linecache
 import os
@@ -25,18 +26,24 @@ def prepare(folder: str | None, name: str = "__main__") -> types.ModuleType:
     Returns:
         An empty module of that name.
     """
-    for module in [module for module in sys.modules if module.partition(".")[0] == "jaxformer"]:
-        del sys.modules[module]
     main = types.ModuleType(name)
     sys.modules["__main__"] = sys.modules[name] = main
     sys.argv = [NAME]
     if folder is not None:
         sys.path.insert(0, folder)
         sys.path_importer_cache.pop(folder, None)
-    sys.stdout.reconfigure(line_buffering=True)  # pyright: ignore[reportAttributeAccessIssue]
+    # New ones: the fork server's think that they can seek in what its own descriptors were.
+    sys.stdout = sys.__stdout__ = _stream(1, "<stdout>", "strict")
+    sys.stderr = sys.__stderr__ = _stream(2, "<stderr>", "backslashreplace")
     if random := sys.modules.get("numpy.random"):  # all programs are copies of one process
         random.seed()
     return main
+
+
+def _stream(descriptor: int, name: str, errors: str) -> io.TextIOWrapper:
+    raw = io.FileIO(descriptor, "w", closefd=False)
+    raw.name = name
+    return io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", errors, line_buffering=True)
 
 
 def run(source: str, main: types.ModuleType, report: int, name: str = NAME) -> int:
@@ -85,12 +92,13 @@ def exit_code(error: SystemExit) -> int:
 
 
 def describe(error: BaseException) -> str:
-    """Type and message, whatever the exception's `__str__` does."""
+    """Type and message, whatever the exception's own methods do."""
+    name = type.__dict__["__name__"].__get__(type(error))  # not what a metaclass says
     try:
         message = str(error)
-    except Exception:
+    except BaseException:
         message = "<exception str() failed>"
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+    return f"{name}: {message}" if message else name
 
 
 def finish(main: types.ModuleType, code: int) -> NoReturn:

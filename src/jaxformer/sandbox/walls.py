@@ -18,6 +18,7 @@ from jaxformer.sandbox.contracts import HOME
 
 NEW_MOUNT, NEW_IPC, NEW_USER = 0x00020000, 0x08000000, 0x10000000
 NEW_PID, NEW_NET = 0x20000000, 0x40000000
+_SHARE_MEMORY, _SHARE_FOLDER, _SHARE_DESCRIPTORS = 0x100, 0x200, 0x400
 _NOSUID, _NODEV, _BIND, _DETACH, _RECURSIVE, _PRIVATE = 2, 4, 0x1000, 2, 0x4000, 0x40000
 _ATTR_READ_ONLY, _ATTR_NOSUID, _ATTR_NODEV, _AT_CWD, _AT_RECURSIVE = 1, 2, 4, -100, 0x8000
 _PARENT_DEATH_SIGNAL, _NO_NEW_PRIVILEGES = 1, 38
@@ -26,6 +27,7 @@ _SECCOMP, _SET_FILTER, _NEW_LISTENER = {"x86_64": 317, "aarch64": 277}, 1, 8
 _MOUNT_SETATTR, _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 442, 444, 445, 446
 _CHOWN, _KILL, _SETGID, _SETUID, _SYS_ADMIN = 1, 1 << 5, 1 << 6, 1 << 7, 1 << 21
 _NOBODY = 65534
+_OWN_PID = 0x6A664944  # stands for the program's process id; no other constant of a filter is it
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -101,16 +103,44 @@ def _set_attributes(path: str, attributes: int, flags: int = 0) -> None:
     )
 
 
-def fork_into_new_processes(home: int) -> int:
-    """Forks a child that is the first process of a PID namespace of its own.
+class NewProcesses:
+    """A PID namespace, which is there as long as its first process is.
 
-    Args:
-        home: A pidfd of the caller, to whose namespace its later children return.
+    That process does nothing: it shares this one's memory and waits in `pause`. So programs are
+    second processes, to whom signals mean what they always do, without a second fork of a whole
+    interpreter. What comes to have it as its parent is reaped by the kernel, if SIGCHLD is ignored
+    while it is made.
     """
-    _call("unshare", NEW_PID)
-    if child := os.fork():
-        _call("setns", home, NEW_PID)
-    return child
+
+    def __init__(self) -> None:
+        # Nothing may wake it, neither a signal nor, later, a collected stack.
+        self._stack = ctypes.create_string_buffer(1 << 14)
+        top = ctypes.addressof(self._stack) + len(self._stack) & ~0xF
+        flags = _SHARE_MEMORY | _SHARE_FOLDER | _SHARE_DESCRIPTORS | NEW_PID | signal.SIGCHLD
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            pause = ctypes.cast(_LIBC.pause, ctypes.c_void_p)
+            self.pid = _call("clone", pause, ctypes.c_void_p(top), flags, None)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+    def fork(self, home: int) -> int:
+        """Forks a child into this namespace.
+
+        Args:
+            home: A pidfd of the caller, to whose namespace its later children return.
+        """
+        handle = os.pidfd_open(self.pid)
+        _call("setns", handle, NEW_PID)
+        os.close(handle)
+        if child := os.fork():
+            _call("setns", home, NEW_PID)
+        return child
+
+    def end(self) -> None:
+        """Ends every process in it."""
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
 
 
 def mount_private_folder(uid: int, size: int) -> None:
@@ -248,14 +278,26 @@ def restrict_files(ruleset: int) -> None:
     _kernel_call("landlock_restrict_self", _LANDLOCK_RESTRICT, ruleset, 0)
 
 
-def filter_calls(instructions: list[list[Any]], *, listen: bool = False) -> int:
-    """Installs a system-call filter of `seccomp.build`, for good.
+def pack_filter(instructions: list[list[Any]]) -> bytes:
+    """A system-call filter of `seccomp.build` as the kernel reads it, without process ids."""
+    return b"".join(
+        struct.pack("=HBBI", *(_OWN_PID if field == "pid" else field for field in line))
+        for line in instructions
+    )
+
+
+def filter_calls(packed: bytes, *, listen: bool = False) -> int:
+    """Installs a system-call filter, for good.
+
+    Args:
+        packed: The filter; this process's id is filled in.
+        listen: Whether to make a descriptor that tells of the calls that wait for an answer.
 
     Returns:
-        A descriptor that tells of the calls for which the filter wants to be asked, if `listen`.
+        That descriptor, or 0.
     """
-    own = [[os.getpid() if field == "pid" else field for field in line] for line in instructions]
-    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in own))
-    header = struct.pack("@HP", len(own), ctypes.addressof(code))
+    own = packed.replace(struct.pack("=I", _OWN_PID), struct.pack("=I", os.getpid()))
+    code = ctypes.create_string_buffer(own, len(own))
+    header = struct.pack("@HP", len(own) // 8, ctypes.addressof(code))
     number = _SECCOMP[os.uname().machine]
     return _kernel_call("seccomp", number, _SET_FILTER, _NEW_LISTENER if listen else 0, header)

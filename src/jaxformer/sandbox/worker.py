@@ -76,8 +76,7 @@ class Worker:
             "folder": self._folder,
             "packages": packages,
             "readable": _outermost([sys.prefix, sys.base_prefix, *packages, *_SYSTEM_PATHS]),
-            "filter": _filter(tier, "deny"),
-            "forking_filter": _filter(tier, "notify"),
+            "filters": {fork: _filter(tier, fork) for fork in ("deny", "notify")},
         }
         root = str(Path(__file__).parents[2])
         with theirs, tempfile.TemporaryFile() as errors:
@@ -198,15 +197,20 @@ def _exceeds(folder: str, most_bytes: int, most_files: int) -> bool:
     """Whether a folder holds more; sparse files count with their length."""
     folders, files = [folder], 0
     while folders:
-        with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                files += 1
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
-                else:
-                    most_bytes -= entry.stat(follow_symlinks=False).st_size
-                if most_bytes < 0 or files > most_files:
-                    return True
+        try:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    files += 1
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    else:
+                        most_bytes -= entry.stat(follow_symlinks=False).st_size
+                    if most_bytes < 0 or files > most_files:
+                        return True
+        except FileNotFoundError:  # it is being worked in
+            continue
+        except OSError:  # closed to us, or nested too deeply: nobody could tell what is in it
+            return True
     return False
 
 

@@ -5,11 +5,12 @@ once and copied with it. The supervisor starts it, tells it over a socket what t
 and everything in it, by closing that socket.
 """
 
-import contextlib
+import dataclasses
 import fcntl
 import gc
 import importlib
 import os
+import select
 import signal
 import socket
 import sys
@@ -64,14 +65,27 @@ def _enter(settings: Settings, control: socket.socket) -> "Server":
             os.waitpid(child, 0)
             os._exit(0)
         walls.end_with_parent()
-    ruleset = walls.make_ruleset(
-        settings["readable"], str(Path(settings["folder"]).parent), required=not namespaces
-    )
+    # The private folder is mounted later, below its parent; elsewhere it is another every time,
+    # and this only finds out whether there is Landlock.
+    parent = str(Path(settings["folder"]).parent)
+    ruleset = walls.make_ruleset(settings["readable"], parent, required=not namespaces)
+    if ruleset is not None and not namespaces:
+        os.close(ruleset)
+        ruleset = None
     gauge = os.open("self/statm", os.O_RDONLY, dir_fd=processes)
     os.close(processes)
     if os.getuid() == 0:
         walls.keep_needed_privileges()
     return Server(settings, control, uid, ruleset, gauge)
+
+
+@dataclasses.dataclass
+class _Child:
+    """A program's process, where to tell of its end if it is still to come, and its namespace."""
+
+    pid: int
+    status: int | None
+    processes: walls.NewProcesses | None
 
 
 class Server:
@@ -81,7 +95,7 @@ class Server:
         settings: As told by the supervisor.
         control: The socket to the supervisor.
         uid: The programs' user.
-        ruleset: Their Landlock rules.
+        ruleset: Their Landlock rules, if they are the same for all.
         gauge: A descriptor of this process's `/proc/self/statm`.
     """
 
@@ -98,32 +112,78 @@ class Server:
         self._uid = uid
         self._ruleset = ruleset
         self._gauge = gauge
+        self._filters = {kind: walls.pack_filter(x) for kind, x in settings["filters"].items()}
         self._walled = settings["tier"] != "unprotected"
         self._namespaces = settings["tier"] == "namespaces"
         self._self = os.pidfd_open(os.getpid()) if self._namespaces else -1
-        self._children: list[int] = []
+        self._children: list[_Child] = []
         self._tried: set[str] = set()
+        for name in [name for name in sys.modules if name.partition(".")[0] == "jaxformer"]:
+            del sys.modules[name]  # they are nothing to the programs
         gc.collect()
         gc.freeze()
 
     def serve(self) -> NoReturn:
-        """Takes jobs: "start" makes a process, "end" makes an end of all that were made."""
+        """Takes jobs: "end" makes an end of all processes that were made, others make one."""
+        reading, writing = socket.socketpair()
+        writing.setblocking(False)
+        signal.set_wakeup_fd(writing.fileno())
+        signal.signal(signal.SIGCHLD, _wake)
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        poll.register(reading, select.POLLIN)
         while True:
-            job, descriptors = receive(self._control)
-            if "end" in job:
-                self._end()
-                send(self._control, {"ended": True})
+            for descriptor, _ in poll.poll():
+                if descriptor == reading.fileno():
+                    reading.recv(64)
+                    self._collect()
+                    continue
+                job, descriptors = receive(self._control)
+                if "end" in job:
+                    self._end()
+                    send(self._control, {"ended": True})
+                else:
+                    self._load(job["modules"])
+                    self._start(job, descriptors)
+
+    def _start(self, job: Job, descriptors: list[int]) -> None:
+        processes = None
+        if self._namespaces:
+            alone = not self._children  # nobody's end would go unnoticed
+            if alone:
+                signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+            processes = walls.NewProcesses()
+            if alone:
+                signal.signal(signal.SIGCHLD, _wake)
+        used_memory = self._used_memory()
+        child = processes.fork(self._self) if processes else os.fork()
+        if not child:
+            self._become_program(job, descriptors, used_memory)
+        out, err, report, status, *others = descriptors
+        for descriptor in (out, err, report, *others):
+            os.close(descriptor)
+        self._children.append(_Child(child, status, processes))
+
+    def _collect(self) -> None:
+        """Tells of those that came to an end."""
+        for child in self._children:
+            if child.status is None:
                 continue
-            self._load(job["modules"])
-            self._children.append(self._fork(job, descriptors))
-            for descriptor in descriptors:
-                os.close(descriptor)
+            pid, wait, usage = os.wait4(child.pid, os.WNOHANG)
+            if pid:
+                used = usage.ru_utime + usage.ru_stime
+                program.tell(child.status, {"wait": wait, "cpu_seconds": used})
+                os.close(child.status)
+                child.status = None
 
     def _end(self) -> None:
         for child in self._children:
-            os.kill(child, signal.SIGKILL)
-        for child in self._children:
-            os.waitpid(child, 0)
+            if child.status is not None:
+                os.kill(child.pid, signal.SIGKILL)
+                os.waitpid(child.pid, 0)
+                os.close(child.status)
+            if child.processes:  # whose end waits until its processes are reaped
+                child.processes.end()
         self._children.clear()
 
     def _load(self, names: list[str]) -> None:
@@ -139,45 +199,28 @@ class Server:
             gc.collect()
             gc.freeze()
 
-    def _fork(self, job: Job, descriptors: list[int]) -> int:
-        child = walls.fork_into_new_processes(self._self) if self._namespaces else os.fork()
-        if child:
-            return child
+    def _become_program(self, job: Job, descriptors: list[int], used_memory: int) -> NoReturn:
         try:
-            self._keep(job, descriptors)
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._control.detach()
+            inherited = [] if self._ruleset is None else [self._ruleset]
+            _arrange([0, *descriptors, *inherited])
+            try:
+                folder = self._settings["folder"]
+                if self._namespaces:
+                    walls.mount_private_folder(self._uid, job["limits"]["file_bytes"])
+                elif self._uid != os.getuid():
+                    os.chown(folder, self._uid, self._uid)
+                self._confine(job, used_memory, len(descriptors) + 1 if inherited else None)
+            except Exception as error:
+                program.tell(STATUS, {"error": str(error)})
+                os._exit(1)
+            program.tell(STATUS, {"ready": True})
+            os.close(STATUS)
+            ROLES[job["role"]](job, self._settings)
         finally:
             os._exit(1)
-
-    def _keep(self, job: Job, descriptors: list[int]) -> NoReturn:
-        """Starts the program's process, waits for its end and tells of it."""
-        ruleset = len(descriptors) + 1
-        self._control.detach()
-        inherited = [] if self._ruleset is None else [self._ruleset]
-        used_memory = self._used_memory()
-        _arrange([0, *descriptors, *inherited])
-        try:
-            if self._walled:
-                walls.end_with_parent()
-            folder = self._settings["folder"]
-            if self._namespaces:
-                walls.mount_private_folder(self._uid, job["limits"]["file_bytes"])
-            elif self._uid != os.getuid():
-                os.chown(folder, self._uid, self._uid)
-            if child := os.fork():
-                os.closerange(0, STATUS)
-                os.closerange(STATUS + 1, ruleset + 1)
-                _, wait, usage = os.wait4(child, 0)
-                used = usage.ru_utime + usage.ru_stime
-                program.tell(STATUS, {"wait": wait, "cpu_seconds": used})
-                _wait_for_copies()
-                os._exit(0)
-            self._confine(job, used_memory, ruleset if inherited else None)
-        except Exception as error:
-            program.tell(STATUS, {"error": str(error)})
-            os._exit(1)
-        program.tell(STATUS, {"ready": True})
-        os.close(STATUS)
-        ROLES[job["role"]](job, self._settings)
 
     def _used_memory(self) -> int:
         if self._gauge is None:
@@ -196,6 +239,9 @@ class Server:
         if self._namespaces or self._uid != os.getuid():
             others = OTHERS if self._uid == os.getuid() else 0
             walls.limit_tasks(job["limits"]["processes"] + others)
+        if not self._namespaces:
+            folder = self._settings["folder"]
+            ruleset = walls.make_ruleset(self._settings["readable"], folder, required=True)
         walls.drop_privileges(self._uid)
         os.chdir(self._settings["folder"])
         walls.end_with_parent()  # after the change of user, which would clear it
@@ -203,20 +249,17 @@ class Server:
             walls.restrict_files(ruleset)
             os.close(ruleset)
         if job["role"] == "state":
-            listener = walls.filter_calls(self._settings["forking_filter"], listen=True)
+            listener = walls.filter_calls(self._filters["notify"], listen=True)
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=EXTRA) as channel:
                 send(channel, {}, [listener])
                 channel.detach()
             os.close(listener)
         else:
-            walls.filter_calls(self._settings["filter"])
+            walls.filter_calls(self._filters["deny"])
 
 
-def _wait_for_copies() -> None:
-    """Stays, as the first process of its namespace, until the copies of a state are gone too."""
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            os.wait()
+def _wake(_signal: int, _frame: object) -> None:
+    """Handles SIGCHLD, so that it is written to the wakeup descriptor."""
 
 
 def _arrange(descriptors: list[int]) -> None:
