@@ -16,7 +16,7 @@ _MESSAGES = {
     "exit": "The program ended before its tests did.",
     "timeout": "The program and its tests took too long.",
     "output": "The program printed too much.",
-    "killed": "The program was killed.",
+    "killed": "The program was killed by a signal.",
 }
 
 
@@ -65,10 +65,10 @@ def check(
 
     Args:
         program: Python source that defines functions.
-        tests: Python source with assertions; or, with `entry_point`, one that defines
-            `check(candidate)`.
+        tests: Python source with assertions, or that defines `check(candidate)`.
         limits: What each of the two may use; the time is for both together.
-        entry_point: The name of the function that `check` is to be called with.
+        entry_point: The function under test. Its name is the program's even if Python has one of
+            that name, and it is what `check` is called with, if the tests define that.
         pool: Where to run; the pool that this process shares if not given.
         unprotected: Run even where the machine offers no isolation.
 
@@ -96,7 +96,7 @@ def _check(
         watcher = threading.Thread(target=subject.watch, args=[worker.disk_watch(limits)])
         watcher.start()
         try:
-            examiner.watch()
+            examiner.watch(lambda: subject.stopped is not None)
             outcome = _outcome(examiner.reported)
             if outcome.get("outcome") == "ended":
                 watcher.join(_LAST_WORDS_SECONDS)
@@ -111,14 +111,9 @@ def _check(
 
     status, message = outcome.get("outcome"), str(outcome.get("message", ""))
     if status not in ("passed", "failed", "exception"):
-        if by_itself:
-            status = "exit" if told.status == "ok" else told.status
-            message = told.exception or _MESSAGES[status]
-        elif status == "ended":
-            status, message = "exception", f"The program gave {message}."
-        else:
-            status, message = examined.status, examined.exception or "The tests came to no end."
-            status = "exit" if status == "ok" else status
+        cause = told if by_itself else examined
+        status = "exit" if cause.status == "ok" else cause.status
+        message = cause.exception or _MESSAGES[status]
     seconds = max(told.seconds, examined.seconds)
     passed = status == "passed"
     return Verdict(passed, status, message, told.stdout, told.stderr, seconds, worker.tier)

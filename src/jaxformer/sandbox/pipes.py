@@ -36,7 +36,7 @@ class Reader:
 
     def read(self, deadline: float, until_closed: set[str], *, past_overflow: bool = False) -> bool:
         """Reads until those pipes are closed; False if the deadline or an overflow came first."""
-        with selectors.DefaultSelector() as selector:
+        with selectors.PollSelector() as selector:
             for name, stream in self._open.items():
                 selector.register(stream, selectors.EVENT_READ, name)
             while until_closed & self._open.keys():

@@ -46,7 +46,9 @@ def _stream(descriptor: int, name: str, errors: str) -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", errors, line_buffering=True)
 
 
-def run(source: str, main: types.ModuleType, report: int, name: str = NAME) -> int:
+def run(
+    source: str, main: types.ModuleType, report: int, name: str = NAME, *, last: bool = True
+) -> int:
     """Executes source text in a module.
 
     Args:
@@ -55,6 +57,7 @@ def run(source: str, main: types.ModuleType, report: int, name: str = NAME) -> i
         report: Descriptor to which an uncaught exception is reported as a JSON line, beside being
             printed as usual.
         name: The file name that a traceback shows.
+        last: Whether the module is of no more use afterwards.
 
     Returns:
         The exit code: 0, or 1 after an uncaught exception.
@@ -70,7 +73,7 @@ def run(source: str, main: types.ModuleType, report: int, name: str = NAME) -> i
         raise
     except BaseException as error:
         memory = isinstance(error, MemoryError)
-        if memory:  # room to tell of it
+        if memory and last:  # room to tell of it
             traceback.clear_frames(error.__traceback__)
             main.__dict__.clear()
         text = describe(error)
@@ -112,13 +115,19 @@ def finish(main: types.ModuleType, code: int) -> NoReturn:
         for name in list(main.__dict__):
             main.__dict__[name] = None
         gc.collect()
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        flush()
     except BaseException:
         traceback.print_exc()
         code = code or 120  # as the interpreter's, when it can't flush
     finally:
         os._exit(code)
+
+
+def flush() -> None:
+    """Writes out what was printed, if the program left something to print to."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
 
 
 def tell(descriptor: int, message: dict[str, Any]) -> None:

@@ -1,6 +1,8 @@
 """What a process behind the walls is for: a program, a state of one, or one and its tests."""
 
+import ast
 import builtins
+import contextlib
 import importlib
 import os
 import signal
@@ -12,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from jaxformer.sandbox import program
-from jaxformer.sandbox.exchange import Ended, Module, Peer
+from jaxformer.sandbox.exchange import GONE, Module, Peer
 from jaxformer.sandbox.messages import receive
 
 REPORT, STATUS, EXTRA = 3, 4, 5
@@ -66,13 +68,13 @@ def _copied_for_turn(channel: socket.socket) -> Job:
 
 def _run_turn(turn: Job, main: types.ModuleType) -> None:
     try:
-        code = program.run(turn["code"], main, REPORT, turn["name"])
+        code = program.run(turn["code"], main, REPORT, turn["name"], last=False)
     except SystemExit as error:
         code = program.exit_code(error)
         program.tell(STATUS, {"code": code, "over": True})
         program.finish(main, code)
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+    with contextlib.suppress(Exception):
+        program.flush()
     nothing = os.open(os.devnull, os.O_WRONLY)
     for place in (1, 2):
         os.dup2(nothing, place)
@@ -98,20 +100,25 @@ def examine(job: Job, _settings: Settings) -> NoReturn:
     """Runs tests in which the program's names stand for what another process has."""
     module = program.prepare(None, "tests")
     peer = Peer(EXTRA, EXTRA + 1, None, open=False)
-    names = _Names(peer)
     source, entry_point = job["program"], job["entry_point"]
     outcome = {"outcome": "passed"}
     try:
+        names = _Names(peer, source)
+        if entry_point is not None:
+            names[entry_point] = peer.call(0, "getattr", [entry_point], {})
+        calls = peer.calls
         exec(compile(source, "<tests>", "exec", dont_inherit=True), names)
         if entry_point is not None and callable(names.get("check")):
             names["check"](names[entry_point])
-    except Ended as error:
-        outcome = {"outcome": "ended", "message": str(error)}
+        if peer.calls == calls:
+            raise ValueError("the tests ask nothing of the program, not even by check(candidate)")
     except BaseException as error:
-        line = _line(error, source)
         kind = "failed" if isinstance(error, AssertionError) else "exception"
-        text = program.describe(error)
-        outcome = {"outcome": kind, "message": f"{text} at {line}"[:2000]}
+        message = f"{program.describe(error)} at {_line(error, source)}"
+        outcome = {"outcome": kind, "message": message[:2000]}
+    if peer.broken:  # whatever the tests made of it
+        kind = "ended" if peer.broken == GONE else "exception"
+        outcome = {"outcome": kind, "message": peer.broken}
     program.tell(REPORT, outcome)
     program.finish(module, 0)
 
@@ -127,12 +134,15 @@ ROLES: dict[str, Callable[[Job, Settings], NoReturn]] = {
 class _Names(dict[str, Any]):
     """The names of the tests; one that they don't set and Python doesn't know is the program's.
 
-    So a program that redefines `sorted` or `abs` redefines it for itself only.
+    So a program that redefines `sorted` or `abs` redefines it for itself only. What the tests use
+    as a module without importing it, because the program does, is imported here.
     """
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Peer, source: str) -> None:
         super().__init__(__name__="tests", __builtins__=builtins)
         self._peer = peer
+        nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)]
+        self._owners = {node.value.id for node in nodes if isinstance(node.value, ast.Name)}
 
     def __missing__(self, name: str) -> Any:
         if hasattr(builtins, name):
@@ -141,11 +151,23 @@ class _Names(dict[str, Any]):
             value = self._peer.call(0, "getattr", [name], {})
         except AttributeError:
             raise KeyError(name) from None
+        module = _ABBREVIATIONS.get(name, name)
+        known = {*sys.stdlib_module_names, *_ABBREVIATIONS.values()}
+        if name in self._owners and module in known and value != module:
+            raise NameError(
+                f"the tests use {name!r} without importing it; in the program it is no module"
+            )
         if not isinstance(value, Module):
             return value
-        if value.partition(".")[0] not in {*sys.stdlib_module_names, *sys.modules}:
+        if value.partition(".")[0] not in known:
             raise KeyError(name)
         return importlib.import_module(value)
+
+
+_ABBREVIATIONS = {
+    **{"np": "numpy", "numpy": "numpy", "pd": "pandas", "pandas": "pandas"},
+    **{"scipy": "scipy", "sp": "sympy", "sympy": "sympy"},
+}
 
 
 def _line(error: BaseException, source: str) -> str:

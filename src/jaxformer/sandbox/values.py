@@ -10,6 +10,7 @@ hexadecimal); anything else is `{"ref": number}`, and the table's entry is `[kin
 """
 
 import base64
+import builtins
 import collections
 import datetime
 import decimal
@@ -45,7 +46,7 @@ _MUTABLE: dict[str, type] = {
     "bytearray": bytearray,
 }
 _DICTIONARIES = (dict, collections.defaultdict, collections.Counter, collections.OrderedDict)
-_ARRAY_KINDS = "biufc"  # of numpy's types: numbers and truth values
+_ARRAY_KINDS = "biufcUS"  # of numpy's types: numbers, truth values and text
 
 
 class Invalid(Exception):
@@ -82,7 +83,7 @@ class Encoder:
             kind, content, _ = self.table[done]
             if kind == "dict":
                 self.table[done][1] = [[self._value(k), self._value(v)] for k, v in content.items()]
-            elif kind in _SEQUENCES.values():
+            elif kind in _SEQUENCES.values() or kind == "slice":
                 self.table[done][1] = [self._value(element) for element in content]
             elif kind == "namedtuple":
                 fields = [self._value(element) for element in content]
@@ -92,8 +93,11 @@ class Encoder:
 
     def _value(self, x: Any) -> Any:
         kind = type(x)
-        if x is None or kind in (bool, str, float):
+        if x is None or kind in (bool, float):
             return x
+        if kind is str:
+            # JSON would make one character of two surrogates.
+            return x if x.isascii() or _is_text(x) else self._entry(x, "text", _halves(x))
         if kind is int:
             return x if abs(x) < 1 << 53 else self._entry(x, "int", hex(x))
         return self._entry(x, *self._describe(x, kind))
@@ -109,6 +113,10 @@ class Encoder:
             return name, encode(x)
         if kind is bytearray:
             return "bytearray", x.decode("latin-1")
+        if kind is slice:
+            return "slice", (x.start, x.stop, x.step)
+        if isinstance(x, type) and getattr(builtins, x.__name__, None) is x:
+            return "type", x.__name__
         if kind is range:
             return "range", [hex(x.start), hex(x.stop), hex(x.step)]
         if kind is datetime.timedelta:
@@ -123,6 +131,18 @@ class Encoder:
             self.table.append([kind, content, self._known.get(id(x))])
             self.objects.append(x)
         return {"ref": self._numbers[id(x)]}
+
+
+def _is_text(x: str) -> bool:
+    try:
+        x.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _halves(x: str) -> str:
+    return x.encode("utf-8", "surrogatepass").decode("latin-1")
 
 
 def _describe_array(x: Any) -> tuple[str, Any] | None:
@@ -157,6 +177,9 @@ class Decoder:
         try:
             # Containers first, then what is in them, so that they may hold each other.
             self.objects: list[Any] = [self._begin(*entry) for entry in table]
+            for number in reversed(range(len(table))):  # elements mostly come after what holds them
+                if self.objects[number] is _LATER:
+                    self.decode({"ref": number})
             for number in range(len(table)):
                 self._fill(number)
         except Invalid:
@@ -185,9 +208,7 @@ class Decoder:
             if type(was) is not int or not 0 <= was < len(self._mine):
                 raise Invalid("the new state of nothing")
             old = self._mine[was]
-            if kind == "dict" and isinstance(old, dict):
-                return old
-            if type(old) is not type(new):
+            if not isinstance(old, type(new)):
                 raise Invalid("the new state of another object")
             if kind != "array":
                 return old
@@ -195,8 +216,12 @@ class Decoder:
                 old[...] = new
                 return old
             return new
-        if kind in ("tuple", "frozenset", "namedtuple"):
+        if kind in ("tuple", "frozenset", "namedtuple", "slice"):
             return _LATER
+        if kind == "text":
+            return content.encode("latin-1").decode("utf-8", "surrogatepass")
+        if kind == "type" and isinstance(getattr(builtins, content), type):
+            return getattr(builtins, content)
         if kind in _FROM_TEXT:
             return _FROM_TEXT[kind](content)
         if kind == "int":
@@ -215,21 +240,22 @@ class Decoder:
         if kind == "dict":
             pairs = [(self.decode(key), self.decode(value)) for key, value in content]
             x.clear()
-            x.update(pairs)
+            for key, value in pairs:  # Counter.update would add, dict.update mislead OrderedDict
+                x[key] = value
         elif kind == "bytearray":
             x[:] = content.encode("latin-1")
         elif kind in _MUTABLE:
             elements = [self.decode(element) for element in content]
             x.clear()
             (x.update if kind == "set" else x.extend)(elements)
-        elif x is _LATER:
-            self.decode({"ref": number})
 
     def _frozen(self, kind: str, content: Any) -> Any:
         if kind == "namedtuple":
             name, fields, values = content
             make = collections.namedtuple(name, fields)  # which takes identifiers only
             return make(*map(self.decode, values))
+        if kind == "slice":
+            return slice(*map(self.decode, content))
         make = tuple if kind == "tuple" else frozenset
         return make(map(self.decode, content))
 

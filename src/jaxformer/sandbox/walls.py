@@ -16,6 +16,9 @@ from typing import Any
 
 from jaxformer.sandbox.contracts import HOME
 
+NOBODY = 0x7FFFFFFF
+"""No process has this id."""
+
 NEW_MOUNT, NEW_IPC, NEW_USER = 0x00020000, 0x08000000, 0x10000000
 NEW_PID, NEW_NET = 0x20000000, 0x40000000
 _SHARE_MEMORY, _SHARE_FOLDER, _SHARE_DESCRIPTORS = 0x100, 0x200, 0x400
@@ -286,17 +289,19 @@ def pack_filter(instructions: list[list[Any]]) -> bytes:
     )
 
 
-def filter_calls(packed: bytes, *, listen: bool = False) -> int:
+def filter_calls(packed: bytes, pid: int, *, listen: bool = False) -> int:
     """Installs a system-call filter, for good.
 
     Args:
-        packed: The filter; this process's id is filled in.
+        packed: The filter.
+        pid: The process that may be sent signals: this one. Copies of a state inherit the filter
+            and have other ids, so that a state may send none.
         listen: Whether to make a descriptor that tells of the calls that wait for an answer.
 
     Returns:
         That descriptor, or 0.
     """
-    own = packed.replace(struct.pack("=I", _OWN_PID), struct.pack("=I", os.getpid()))
+    own = packed.replace(struct.pack("=I", _OWN_PID), struct.pack("=I", pid))
     code = ctypes.create_string_buffer(own, len(own))
     header = struct.pack("@HP", len(own) // 8, ctypes.addressof(code))
     number = _SECCOMP[os.uname().machine]

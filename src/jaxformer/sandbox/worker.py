@@ -1,8 +1,8 @@
 """The supervisor's side of one fork server: starts it, gives it programs, watches, and judges."""
 
 import contextlib
-import dataclasses
 import functools
+import json
 import os
 import re
 import signal
@@ -132,28 +132,24 @@ class Worker:
         with self.fresh_folder(), Process(limits) as process:
             self.start(process, "program", program, limits)
             process.watch(self.disk_watch(limits))
-            try:
+            if not process.ended:  # after which nothing is left of it
                 self.end()
-            except Lost:  # which takes no result away from a program that had ended
-                if not process.ended:
-                    raise
             return process.result(self.tier)
 
     def start(
         self, process: Process, role: str, program: str, limits: Limits, **more: object
     ) -> None:
         """Has the fork server make one process, in one of the roles of `roles.ROLES`."""
-        job = more | {
-            "role": role,
-            "program": program,
-            "limits": dataclasses.asdict(limits),
-            "modules": sorted(set(_IMPORTS.findall(program))),
-        }
-        try:
-            messages.send(self._control, job, process.theirs)
-        except OSError as error:
-            self.lost = True
-            raise Lost from error
+        job = {"role": role, "limits": vars(limits), "modules": _modules(program)}
+        # Not in the message: later programs are copies of the fork server and all that it read.
+        with _file(json.dumps({"program": program} | more).encode()) as text:
+            out, err, report, status, *others = process.theirs
+            descriptors = [out, err, report, status, text, *others]
+            try:
+                messages.send(self._control, job, descriptors)
+            except OSError as error:
+                self.lost = True
+                raise Lost from error
         process.close_theirs()
 
     def end(self) -> None:
@@ -182,6 +178,27 @@ class Worker:
         if self.tier == "namespaces":
             return None
         return lambda: _exceeds(self._folder, limits.file_bytes, _MOST_FILES)
+
+
+def _modules(program: str) -> list[str]:
+    return sorted(set(_IMPORTS.findall(program)))
+
+
+@contextlib.contextmanager
+def _file(data: bytes) -> Iterator[int]:
+    """The descriptor of a file without a name, at its beginning."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("program")
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _remove(folder: str) -> None:

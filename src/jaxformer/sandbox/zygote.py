@@ -9,6 +9,7 @@ import dataclasses
 import fcntl
 import gc
 import importlib
+import json
 import os
 import select
 import signal
@@ -81,11 +82,13 @@ def _enter(settings: Settings, control: socket.socket) -> "Server":
 
 @dataclasses.dataclass
 class _Child:
-    """A program's process, where to tell of its end if it is still to come, and its namespace."""
+    """A program's process, where to tell of its end, its namespace, and what may be in that."""
 
     pid: int
-    status: int | None
+    status: int
     processes: walls.NewProcesses | None
+    copies: bool  # of a state, which may outlive it
+    ended: bool = False
 
 
 class Server:
@@ -140,7 +143,8 @@ class Server:
                     continue
                 job, descriptors = receive(self._control)
                 if "end" in job:
-                    self._end()
+                    for child in list(self._children):
+                        self._remove(child)
                     send(self._control, {"ended": True})
                 else:
                     self._load(job["modules"])
@@ -159,32 +163,34 @@ class Server:
         child = processes.fork(self._self) if processes else os.fork()
         if not child:
             self._become_program(job, descriptors, used_memory)
-        out, err, report, status, *others = descriptors
-        for descriptor in (out, err, report, *others):
+        status = descriptors.pop(3)
+        for descriptor in descriptors:
             os.close(descriptor)
-        self._children.append(_Child(child, status, processes))
+        self._children.append(_Child(child, status, processes, job["role"] == "state"))
 
     def _collect(self) -> None:
-        """Tells of those that came to an end."""
-        for child in self._children:
-            if child.status is None:
+        """Tells of those that came to an end; nothing of them is left then."""
+        for child in list(self._children):
+            if child.ended:
                 continue
             pid, wait, usage = os.wait4(child.pid, os.WNOHANG)
             if pid:
                 used = usage.ru_utime + usage.ru_stime
                 program.tell(child.status, {"wait": wait, "cpu_seconds": used})
                 os.close(child.status)
-                child.status = None
+                child.ended = True
+                if not child.copies:
+                    self._remove(child)
 
-    def _end(self) -> None:
-        for child in self._children:
-            if child.status is not None:
-                os.kill(child.pid, signal.SIGKILL)
-                os.waitpid(child.pid, 0)
-                os.close(child.status)
-            if child.processes:  # whose end waits until its processes are reaped
-                child.processes.end()
-        self._children.clear()
+    def _remove(self, child: "_Child") -> None:
+        """Ends a program, and its namespace with all its copies."""
+        if not child.ended:
+            os.kill(child.pid, signal.SIGKILL)
+            os.waitpid(child.pid, 0)
+            os.close(child.status)
+        if child.processes:  # whose end waits until its processes are reaped
+            child.processes.end()
+        self._children.remove(child)
 
     def _load(self, names: list[str]) -> None:
         """Imports modules, for this program and those after it."""
@@ -204,6 +210,7 @@ class Server:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._control.detach()
+            job |= _read(descriptors.pop(4))
             inherited = [] if self._ruleset is None else [self._ruleset]
             _arrange([0, *descriptors, *inherited])
             try:
@@ -249,13 +256,19 @@ class Server:
             walls.restrict_files(ruleset)
             os.close(ruleset)
         if job["role"] == "state":
-            listener = walls.filter_calls(self._filters["notify"], listen=True)
+            listener = walls.filter_calls(self._filters["notify"], walls.NOBODY, listen=True)
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=EXTRA) as channel:
                 send(channel, {}, [listener])
                 channel.detach()
             os.close(listener)
         else:
-            walls.filter_calls(self._filters["deny"])
+            walls.filter_calls(self._filters["deny"], os.getpid())
+
+
+def _read(descriptor: int) -> Job:
+    """What only the program's own process is to know: its text."""
+    with os.fdopen(descriptor, "rb") as file:
+        return json.load(file)
 
 
 def _wake(_signal: int, _frame: object) -> None:
