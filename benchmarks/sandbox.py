@@ -330,14 +330,11 @@ def excess(before: dict[str, float], after: dict[str, float]) -> list[str]:
     return [name for name in before if after[name] > before[name] + slack[name]]
 
 
-def settle(before: dict[str, float], *, reap: bool = False) -> dict[str, float]:
+def settle(before: dict[str, float]) -> dict[str, float]:
     """What is held once it is no more than before, or after a second; memory does not count."""
     until = time.monotonic() + 1
     while excess(before | ANY_MEMORY, held := look()) and time.monotonic() < until:
         time.sleep(0.02)
-        with contextlib.suppress(ChildProcessError):
-            while reap and os.waitpid(-1, os.WNOHANG)[0]:
-                pass
     return held
 
 
@@ -359,7 +356,7 @@ def soak(workers: int, programs: int) -> dict[str, Any]:
                 advance(f"{(number + 1) / (busy + time.perf_counter() - began):.0f} programs/s")
             busy += time.perf_counter() - began
             held[f"{tenth + 1}0 %"] = settle(held["0 %"])
-    held["after"] = settle(held["before"], reap=True)  # orphans that have ended, as init does
+    held["after"] = settle(held["before"])
     first = {name: held["10 %"][name] for name in ANY_MEMORY}
     leaked = excess(held["0 %"] | first, held["100 %"])
     leaked += [f"{name} after" for name in excess(held["before"] | ANY_MEMORY, held["after"])]
@@ -369,7 +366,7 @@ def soak(workers: int, programs: int) -> dict[str, Any]:
 
 
 def main(
-    workers: Annotated[int, typer.Option(min=1)] = len(os.sched_getaffinity(0)),
+    workers: Annotated[int, typer.Option(min=1)] = len(os.sched_getaffinity(0)) + 1,
     programs: Annotated[int, typer.Option(min=1, help="At most so many in a turn.")] = 1000,
     seconds: Annotated[float, typer.Option(help="A turn takes no new program after.")] = 2.0,
     rounds: Annotated[int, typer.Option(min=1)] = 5,

@@ -9,9 +9,6 @@ from jaxformer.errors import UserError
 Tier = Literal["namespaces", "landlock", "unprotected"]
 Status = Literal["ok", "exit", "exception", "memory", "timeout", "output", "killed"]
 
-HOME = "/sandbox/home"
-"""The private folder of a program that has a file system of its own."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Limits:

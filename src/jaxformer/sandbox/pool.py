@@ -62,8 +62,8 @@ class Pool:
     A fork server is started when all others are busy, and kept.
 
     Args:
-        workers: Programs at once; a call that finds all workers busy waits. The number of this
-            process's cores if not given.
+        workers: Programs at once; a call that finds all workers busy waits. If not given, one
+            more than this process has cores, for a start and an end leave a core idle in between.
         tier: The protection; the strongest that the machine offers if not given.
         unprotected: Accept a machine that offers none.
 
@@ -75,7 +75,7 @@ class Pool:
         self, workers: int | None = None, *, tier: Tier | None = None, unprotected: bool = False
     ) -> None:
         self.tier: Tier = tier or strongest(unprotected=unprotected)
-        self.workers = workers or _cores()
+        self.workers = workers or _cores() + 1
         self._free: queue.LifoQueue[Worker | None] = queue.LifoQueue()
         for _ in range(self.workers):
             self._free.put(None)  # not yet started

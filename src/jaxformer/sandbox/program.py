@@ -32,12 +32,24 @@ def prepare(folder: str | None, name: str = "__main__") -> types.ModuleType:
     if folder is not None:
         sys.path.insert(0, folder)
         sys.path_importer_cache.pop(folder, None)
-    # New ones: the fork server's think that they can seek in what its own descriptors were.
-    sys.stdout = sys.__stdout__ = _stream(1, "<stdout>", "strict")
-    sys.stderr = sys.__stderr__ = _stream(2, "<stderr>", "backslashreplace")
     if random := sys.modules.get("numpy.random"):  # all programs are copies of one process
         random.seed()
     return main
+
+
+def prepare_streams() -> None:
+    """Makes standard streams that, unlike those of a start on /dev/null, do not try to seek.
+
+    Programs get other descriptors of the same numbers.
+    """
+    reading, writing = os.pipe()
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for descriptor, number in ((nothing, 0), (writing, 1), (writing, 2)):
+        os.dup2(descriptor, number)
+    for descriptor in (reading, writing, nothing):
+        os.close(descriptor)
+    sys.stdout = sys.__stdout__ = _stream(1, "<stdout>", "strict")
+    sys.stderr = sys.__stderr__ = _stream(2, "<stderr>", "backslashreplace")
 
 
 def _stream(descriptor: int, name: str, errors: str) -> io.TextIOWrapper:

@@ -1,6 +1,5 @@
 """What a process behind the walls is for: a program, a state of one, or one and its tests."""
 
-import ast
 import builtins
 import contextlib
 import importlib
@@ -139,6 +138,8 @@ class _Names(dict[str, Any]):
     """
 
     def __init__(self, peer: Peer, source: str) -> None:
+        import ast  # of no use to programs, who are copies of a process that has it only for tests
+
         super().__init__(__name__="tests", __builtins__=builtins)
         self._peer = peer
         nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)]

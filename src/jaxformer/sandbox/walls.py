@@ -14,8 +14,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from jaxformer.sandbox.contracts import HOME
-
 NOBODY = 0x7FFFFFFF
 """No process has this id."""
 
@@ -57,11 +55,12 @@ def _kernel_call(name: str, number: int, *arguments: Any) -> int:
 # --- namespaces and the file system ---------------------------------------------------------------
 
 
-def leave_the_host(readable: Iterable[str]) -> None:
+def leave_the_host(readable: Iterable[str], folder: str) -> None:
     """Leaves the host's files, network, IPC and (from the next fork on) processes behind.
 
     Args:
         readable: The paths that stay to be read.
+        folder: Where the private folders are to be mounted.
     """
     user, group = os.getuid(), os.getgid()
     ordinary = NEW_USER if user != 0 else 0
@@ -70,10 +69,10 @@ def leave_the_host(readable: Iterable[str]) -> None:
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
         Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
-    _build_root(readable)
+    _build_root(readable, folder)
 
 
-def _build_root(readable: Iterable[str]) -> None:
+def _build_root(readable: Iterable[str], folder: str) -> None:
     """Makes a new file-system root: the readable paths and a place for the private folder."""
     sources = {path: "/.host" + os.path.realpath(path) for path in readable}
     _call("mount", b"none", b"/", None, _RECURSIVE | _PRIVATE, None)
@@ -88,7 +87,7 @@ def _build_root(readable: Iterable[str]) -> None:
         _call("mount", os.fsencode(source), os.fsencode(name), None, _BIND | _RECURSIVE, None)
         nodev = 0 if name.startswith("/dev/") else _ATTR_NODEV
         _set_attributes(name, _ATTR_READ_ONLY | _ATTR_NOSUID | nodev, _AT_RECURSIVE)
-    Path(HOME).mkdir(parents=True, exist_ok=True)
+    Path(folder).mkdir(parents=True, exist_ok=True)
     _call("umount2", b"/.host", _DETACH)
     Path("/.host").rmdir()
     _set_attributes("/", _ATTR_READ_ONLY)
@@ -111,21 +110,22 @@ class NewProcesses:
 
     That process does nothing: it shares this one's memory and waits in `pause`. So programs are
     second processes, to whom signals mean what they always do, without a second fork of a whole
-    interpreter. What comes to have it as its parent is reaped by the kernel, if SIGCHLD is ignored
-    while it is made.
+    interpreter.
+
+    Args:
+        orphans: Whether processes may come to have it as their parent, which the kernel is to reap.
     """
 
-    def __init__(self) -> None:
-        # Nothing may wake it, neither a signal nor, later, a collected stack.
-        self._stack = ctypes.create_string_buffer(1 << 14)
+    def __init__(self, *, orphans: bool) -> None:
+        self._stack = ctypes.create_string_buffer(1 << 12)
         top = ctypes.addressof(self._stack) + len(self._stack) & ~0xF
         flags = _SHARE_MEMORY | _SHARE_FOLDER | _SHARE_DESCRIPTORS | NEW_PID | signal.SIGCHLD
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        try:
-            pause = ctypes.cast(_LIBC.pause, ctypes.c_void_p)
-            self.pid = _call("clone", pause, ctypes.c_void_p(top), flags, None)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        pause = ctypes.cast(_LIBC.pause, ctypes.c_void_p)
+        # It inherits what is done about ended children; this process must not miss one meanwhile.
+        before = signal.signal(signal.SIGCHLD, signal.SIG_IGN) if orphans else None
+        self.pid = _call("clone", pause, ctypes.c_void_p(top), flags, None)
+        if orphans:
+            signal.signal(signal.SIGCHLD, before)
 
     def fork(self, home: int) -> int:
         """Forks a child into this namespace.
@@ -146,11 +146,11 @@ class NewProcesses:
         os.waitpid(self.pid, 0)
 
 
-def mount_private_folder(uid: int, size: int) -> None:
+def mount_private_folder(folder: str, uid: int, size: int) -> None:
     """Leaves the fork server's mounts and IPC, and mounts an empty folder in memory."""
     _call("unshare", NEW_MOUNT | NEW_IPC)
     group = os.getgid() if uid == os.getuid() else uid
-    _mount_tmpfs(HOME, f"mode=700,uid={uid},gid={group},size={size},nr_inodes=10k")
+    _mount_tmpfs(folder, f"mode=700,uid={uid},gid={group},size={size},nr_inodes=10k")
 
 
 # --- users, privileges and resources --------------------------------------------------------------

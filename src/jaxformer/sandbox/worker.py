@@ -16,8 +16,11 @@ from typing import Literal
 
 from jaxformer.errors import UserError
 from jaxformer.sandbox import messages, seccomp
-from jaxformer.sandbox.contracts import HOME, Limits, Result, Tier
+from jaxformer.sandbox.contracts import Limits, Result, Tier
 from jaxformer.sandbox.process import Process
+
+HOME = "/sandbox/home"
+"""The private folder of a program that has a file system of its own."""
 
 WARM = ("numpy", "pandas", "scipy", "sympy")
 """Modules that a fork server loads when the first program names them, and then keeps."""
@@ -140,7 +143,7 @@ class Worker:
         self, process: Process, role: str, program: str, limits: Limits, **more: object
     ) -> None:
         """Has the fork server make one process, in one of the roles of `roles.ROLES`."""
-        job = {"role": role, "limits": vars(limits), "modules": _modules(program)}
+        job = {"role": role, "limits": vars(limits), "modules": _modules(role, program)}
         # Not in the message: later programs are copies of the fork server and all that it read.
         with _file(json.dumps({"program": program} | more).encode()) as text:
             out, err, report, status, *others = process.theirs
@@ -180,8 +183,9 @@ class Worker:
         return lambda: _exceeds(self._folder, limits.file_bytes, _MOST_FILES)
 
 
-def _modules(program: str) -> list[str]:
-    return sorted(set(_IMPORTS.findall(program)))
+def _modules(role: str, program: str) -> list[str]:
+    """What is best loaded before the process is made."""
+    return sorted({*_IMPORTS.findall(program), *(["ast"] if role == "tests" else [])})
 
 
 @contextlib.contextmanager

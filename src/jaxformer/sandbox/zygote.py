@@ -5,7 +5,6 @@ once and copied with it. The supervisor starts it, tells it over a socket what t
 and everything in it, by closing that socket.
 """
 
-import dataclasses
 import fcntl
 import gc
 import importlib
@@ -34,10 +33,8 @@ def main(descriptor: int) -> None:
             and folder (the programs' private one).
     """
     control = socket.socket(fileno=descriptor)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
     os.umask(0o022)
+    program.prepare_streams()
     try:
         settings, _ = receive(control)
         sys.path += [p for p in settings["packages"] if p not in sys.path]
@@ -60,7 +57,7 @@ def _enter(settings: Settings, control: socket.socket) -> "Server":
     uid = walls.choose_uid(new_root=namespaces)
     processes = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
     if namespaces:
-        walls.leave_the_host(settings["readable"])
+        walls.leave_the_host(settings["readable"], settings["folder"])
         if child := os.fork():
             control.close()
             os.waitpid(child, 0)
@@ -80,15 +77,28 @@ def _enter(settings: Settings, control: socket.socket) -> "Server":
     return Server(settings, control, uid, ruleset, gauge)
 
 
-@dataclasses.dataclass
+_HANDLES = hasattr(os, "pidfd_open")
+_POLL_MILLISECONDS = 5.0  # where the end of a process cannot be waited for with the rest
+
+
 class _Child:
     """A program's process, where to tell of its end, its namespace, and what may be in that."""
 
-    pid: int
-    status: int
-    processes: walls.NewProcesses | None
-    copies: bool  # of a state, which may outlive it
-    ended: bool = False
+    def __init__(
+        self, pid: int, status: int, processes: walls.NewProcesses | None, *, copies: bool
+    ) -> None:
+        self.pid = pid
+        self.handle = os.pidfd_open(pid) if _HANDLES else status  # readable when it has ended
+        self.status = status
+        self.processes = processes
+        self.copies = copies  # of a state, which may outlive it
+        self.ended = False
+
+    def end(self) -> None:
+        """Notes that it was reaped."""
+        self.ended = True
+        for descriptor in {self.handle, self.status}:
+            os.close(descriptor)
 
 
 class Server:
@@ -123,24 +133,23 @@ class Server:
         self._tried: set[str] = set()
         for name in [name for name in sys.modules if name.partition(".")[0] == "jaxformer"]:
             del sys.modules[name]  # they are nothing to the programs
+        compile("", program.NAME, "exec")  # makes, the first time, the types of syntax trees
         gc.collect()
         gc.freeze()
 
     def serve(self) -> NoReturn:
         """Takes jobs: "end" makes an end of all processes that were made, others make one."""
-        reading, writing = socket.socketpair()
-        writing.setblocking(False)
-        signal.set_wakeup_fd(writing.fileno())
-        signal.signal(signal.SIGCHLD, _wake)
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
-        poll.register(reading, select.POLLIN)
         while True:
-            for descriptor, _ in poll.poll():
-                if descriptor == reading.fileno():
-                    reading.recv(64)
-                    self._collect()
-                    continue
+            watched = {child.handle: child for child in self._children if not child.ended}
+            for handle in watched:
+                poll.register(handle, select.POLLIN)
+            ready = poll.poll(None if _HANDLES else _POLL_MILLISECONDS)
+            for handle, child in watched.items():
+                poll.unregister(handle)
+                self._collect(child)
+            if any(descriptor == self._control.fileno() for descriptor, _ in ready):
                 job, descriptors = receive(self._control)
                 if "end" in job:
                     for child in list(self._children):
@@ -151,14 +160,8 @@ class Server:
                     self._start(job, descriptors)
 
     def _start(self, job: Job, descriptors: list[int]) -> None:
-        processes = None
-        if self._namespaces:
-            alone = not self._children  # nobody's end would go unnoticed
-            if alone:
-                signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-            processes = walls.NewProcesses()
-            if alone:
-                signal.signal(signal.SIGCHLD, _wake)
+        copies = job["role"] == "state"
+        processes = walls.NewProcesses(orphans=copies) if self._namespaces else None
         used_memory = self._used_memory()
         child = processes.fork(self._self) if processes else os.fork()
         if not child:
@@ -166,28 +169,24 @@ class Server:
         status = descriptors.pop(3)
         for descriptor in descriptors:
             os.close(descriptor)
-        self._children.append(_Child(child, status, processes, job["role"] == "state"))
+        self._children.append(_Child(child, status, processes, copies=copies))
 
-    def _collect(self) -> None:
-        """Tells of those that came to an end; nothing of them is left then."""
-        for child in list(self._children):
-            if child.ended:
-                continue
-            pid, wait, usage = os.wait4(child.pid, os.WNOHANG)
-            if pid:
-                used = usage.ru_utime + usage.ru_stime
-                program.tell(child.status, {"wait": wait, "cpu_seconds": used})
-                os.close(child.status)
-                child.ended = True
-                if not child.copies:
-                    self._remove(child)
+    def _collect(self, child: "_Child") -> None:
+        """Tells of a program that came to its end; nothing of it is left then."""
+        pid, wait, usage = os.wait4(child.pid, os.WNOHANG)
+        if pid:
+            used = usage.ru_utime + usage.ru_stime
+            program.tell(child.status, {"wait": wait, "cpu_seconds": used})
+            child.end()
+            if not child.copies:
+                self._remove(child)
 
     def _remove(self, child: "_Child") -> None:
         """Ends a program, and its namespace with all its copies."""
         if not child.ended:
             os.kill(child.pid, signal.SIGKILL)
             os.waitpid(child.pid, 0)
-            os.close(child.status)
+            child.end()
         if child.processes:  # whose end waits until its processes are reaped
             child.processes.end()
         self._children.remove(child)
@@ -207,8 +206,6 @@ class Server:
 
     def _become_program(self, job: Job, descriptors: list[int], used_memory: int) -> NoReturn:
         try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._control.detach()
             job |= _read(descriptors.pop(4))
             inherited = [] if self._ruleset is None else [self._ruleset]
@@ -216,7 +213,7 @@ class Server:
             try:
                 folder = self._settings["folder"]
                 if self._namespaces:
-                    walls.mount_private_folder(self._uid, job["limits"]["file_bytes"])
+                    walls.mount_private_folder(folder, self._uid, job["limits"]["file_bytes"])
                 elif self._uid != os.getuid():
                     os.chown(folder, self._uid, self._uid)
                 self._confine(job, used_memory, len(descriptors) + 1 if inherited else None)
@@ -267,12 +264,11 @@ class Server:
 
 def _read(descriptor: int) -> Job:
     """What only the program's own process is to know: its text."""
-    with os.fdopen(descriptor, "rb") as file:
-        return json.load(file)
-
-
-def _wake(_signal: int, _frame: object) -> None:
-    """Handles SIGCHLD, so that it is written to the wakeup descriptor."""
+    data = bytearray()
+    while part := os.read(descriptor, 1 << 14):
+        data += part
+    os.close(descriptor)
+    return json.loads(data)
 
 
 def _arrange(descriptors: list[int]) -> None:
