@@ -556,7 +556,7 @@ PROCESSES = [
         "os.sched_setaffinity(@VICTIM@, {min(os.sched_getaffinity(0))})",
         "os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))",
         "resource.prlimit(@VICTIM@, resource.RLIMIT_NOFILE, (9, 9))",
-        "resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (9, 9))",
+        "resource.prlimit(os.getppid() or 1, resource.RLIMIT_NOFILE, (9, 9))",
         f"L.syscall({number(251, 30)}, 1, @VICTIM@, 3 << 13)",
         twin="import os\nos.sched_setaffinity(0, os.sched_getaffinity(0))\nos.sched_yield()\n"
         "print(len(os.sched_getaffinity(0)) > 0, os.getpriority(os.PRIO_PROCESS, 0) >= -20)",
