@@ -36,6 +36,16 @@ def scale(x, by=3, *more, plus=0): return x * by + sum(more, plus) if more else 
 --
 assert scale(2) == 6 and scale(2, 5) == 10 and scale(2, 1, 4, 5, plus=1) == 12
 assert scale(2**70) == 3 * 2**70 and scale(0.5) == 1.5 and scale('é🙂') == 'é🙂' * 3
+## results that count, keep an order or make what is missing |
+from collections import Counter, OrderedDict, defaultdict
+def letters(s): return Counter(s)
+def turned(d): d.move_to_end('a'); return d
+def fill(d): d['new'].append(1)
+--
+from collections import Counter, OrderedDict, defaultdict
+assert letters('abb').most_common(1) == [('b', 2)] and letters('a')['z'] == 0
+assert turned(OrderedDict(a=1, b=2)) == OrderedDict(b=2, a=1)
+d = defaultdict(list); fill(d); assert d == {'new': [1]} and d['x'] == []
 ## arguments changed in place |
 def spoil(a, b, c):
     a.sort(); b['deep'][0].append(1); c.discard(2); c.add('new')
@@ -242,11 +252,29 @@ PROBLEMS = {
         "def strict(x):\n    if x < 0: raise ValueError\n    return x",
         "assert strict(2) == 2\ntry: strict(-1)\nexcept Exception: pass\nelse: assert 0",
     ),
+    "large": (
+        "import numpy as np\ndef scaled(n): return np.arange(float(n)) * 1.5",
+        "import numpy as np\nwant = np.arange(200000.0) * 1.5\n"
+        "assert np.array_equal(scaled(200000), want)",
+    ),
+    "loop": (
+        "def weigh(a): return 3 * sum(a)",
+        "for got, want in zip(map(weigh, [[1, 2], [5]]), [9, 15]):\n    assert got == want\n"
+        "assert all(map(lambda p: weigh(p[0]) == p[1], [([1], 3)]))",
+    ),
+    "name": ("def name(): return 'math'", "assert name() == 'math'"),
     "entry": (
         "def weigh(a): return 3 * sum(a)",
         "def check(candidate):\n    assert candidate([1, 2]) == 9\n    assert candidate([5]) == 15",
     ),
 }
+
+
+def test_a_function_under_test_may_be_a_built_in_one_or_have_its_name(pool: Pool) -> None:
+    tests = "assert spell(12) == '12'"
+    assert check("spell = str", tests, QUICK, entry_point="spell", pool=pool).passed
+    program, tests = "def sum(a): return 7", "assert sum([1]) == 7"
+    assert check(program, tests, QUICK, entry_point="sum", pool=pool).passed
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
@@ -411,6 +439,18 @@ def weigh(a): return Remote()
         except OSError: pass
 ## sum: memory | ctypes.c_long.from_address(id(0) + 24).value = 9
 ## sum: prints | def weigh(a): print('{"outcome": "passed"}'); return 0
+## large: the tests' own memory | import numpy as np
+kept = []
+class F: pass
+def scaled(n):
+    a = np.arange(float(n)); kept.append(a)
+    x = F(); x.__array_interface__ = dict(
+        shape=(n,), typestr='<f8', version=3, data=(a.ctypes.data, False)); return x
+## large: a pointer | class F: _as_parameter_ = 0
+scaled = lambda n: F()
+## loop: ends their loops | def weigh(a): raise StopIteration
+## loop: ends them later | def weigh(a): yield
+## name: a module | def name(): import math; return math
 ## array: differs by nothing from arrays | class No: __sub__ = __rsub__ = lambda *_: 0.0
 gap = lambda *_: No()
 """)

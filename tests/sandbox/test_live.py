@@ -1,6 +1,7 @@
 """Programs that live on between turns, and turns that would rather not play by the rules."""
 
 import os
+import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -269,7 +270,53 @@ def test_a_state_cannot_stand_for_two(room: Live) -> None:
         "def fork():\n    return 0\nos.fork = fork\nseen = []"
     )
     _, state = follow(room, turn)
-    with pytest.raises(UserError, match="go on from another"):
+    with pytest.raises(UserError, match="did not copy itself"):
         room.run("seen.append(1)", state)
     with pytest.raises(UserError, match="dropped"):
         room.run("print(seen)", state)
+
+
+def test_states_are_paused_and_seeds_last(room: Live) -> None:
+    _, state = follow(
+        room,
+        "import random, threading\nrandom.seed(0)\nn = 0\n"
+        "def count():\n    global n\n    while True: n += 1\n"
+        "threading.Thread(target=count, daemon=True).start()",
+    )
+    seen = []
+    for _ in range(3):
+        result, after = room.run("print(random.random())", state)
+        assert after is not None
+        room.drop(after)
+        seen.append((result.stdout, room.run("m = n; print(m == n)", state)[0].stdout))
+        time.sleep(0.2)
+    assert seen == [(f"{random.Random(0).random()}\n", "True\n")] * 3
+    assert cpu_seconds(state.pid) < 0.3
+
+
+def test_a_turn_that_says_it_is_over_is_stopped(room: Live) -> None:
+    _, state = room.run(
+        'import os\nos.write(4, b\'{"code": 0, "over": false}\\n\')\n'
+        "os.closerange(1, 5)\nwhile True: pass"
+    )
+    assert state is not None
+    before = cpu_seconds(state.pid)
+    time.sleep(0.5)
+    assert cpu_seconds(state.pid) - before < 0.1
+
+
+def test_processes_that_nobody_owns_up_to_are_ended(room: Live) -> None:
+    before = processes()
+    turn = (
+        "import os\nreal = os.fork\nos.fork = lambda: 0 if real() else __import__('time').sleep(99)"
+    )
+    for _ in range(3):
+        _, state = follow(room, turn)
+        with pytest.raises(UserError, match="did not copy itself"):
+            room.run("pass", state)
+    assert_at_most(before, len(room._states))
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")

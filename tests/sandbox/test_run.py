@@ -213,6 +213,39 @@ def test_files_and_descriptors(sandboxed: Runner) -> None:
     assert result.exception == "OSError: [Errno 24] Too many open files: '/dev/null'"
 
 
+def test_what_programs_share_carries_no_messages(sandboxed: Runner) -> None:
+    flags = "import fcntl, os\nprint(fcntl.fcntl(0, fcntl.F_GETFL))\n"
+    before = sandboxed(flags)
+    sandboxed("import fcntl, os\nfcntl.fcntl(0, fcntl.F_SETFL, os.O_APPEND | os.O_NONBLOCK)")
+    assert sandboxed(flags).stdout == before.stdout
+    assert sandboxed("import fcntl\nfcntl.flock(0, fcntl.LOCK_EX)").exception == (
+        "PermissionError: [Errno 1] Operation not permitted"
+    )
+
+
+def test_an_exception_is_told_however_little_is_open(sandboxed: Runner) -> None:
+    result = sandboxed("import os\nprint('seen')\nos.closerange(3, 64)\n1 / 0")
+    assert (result.stdout, result.exit_code) == ("seen\n", 1)
+    assert "ZeroDivisionError" in result.stderr
+
+
+def test_a_child_of_the_supervisor_has_no_part_in_its_pool(tier: Tier) -> None:
+    with Pool(1, tier=tier) as pool:
+        pool.run("")
+        if not (child := os.fork()):
+            try:
+                pool.close()
+                pool.run("")
+            except UserError as error:
+                os._exit(3 if "another process" in str(error) else 4)
+            finally:
+                os._exit(5)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+        assert pool.run("print('well')").stdout == "well\n"
+    with pytest.raises(UserError, match="-1 workers"):
+        Pool(-1, tier=tier)
+
+
 def test_limits_are_checked() -> None:
     with pytest.raises(UserError, match="wall_seconds"):
         Limits(wall_seconds=float("inf"))

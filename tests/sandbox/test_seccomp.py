@@ -231,7 +231,7 @@ with tempfile.TemporaryDirectory() as name:
     zipfile.ZipFile(folder / "z").extractall(folder / "e")
     with sqlite3.connect(folder / "s") as base: base.execute("create table t(x)")
     with open(folder / "m", "w+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX); file.truncate(8192)
+        fcntl.lockf(file, fcntl.LOCK_EX); file.truncate(8192)
         memory = mmap.mmap(file.fileno(), 8192); memory[:1] = b"x"; memory.flush(); memory.close()
     os.rename(folder / "m", folder / "n"); os.symlink("n", folder / "l"); os.unlink(folder / "n")
 tempfile.TemporaryFile().write(os.getrandom(4))""",

@@ -114,7 +114,7 @@ def run_file(
     """
     limits = Limits(
         wall_seconds=wall,
-        cpu_seconds=max(1, int(wall) + 1),
+        cpu_seconds=int(wall) + 1 if 0 < wall < 1e9 else 1,
         memory_bytes=memory << 20,
         output_bytes=output << 10,
     )
@@ -122,11 +122,16 @@ def run_file(
     if as_json:
         print(json.dumps(dataclasses.asdict(result)))
     else:
-        sys.stdout.write(result.stdout)
-        sys.stderr.write(result.stderr)
+        for stream, text in ((sys.stdout, result.stdout), (sys.stderr, result.stderr)):
+            stream.write(_visible(text) if stream.isatty() else text)
         if result.status != "ok":
             print(f"[{_ending(result, limits)}]", file=sys.stderr)
     raise typer.Exit(_exit_status(result))
+
+
+def _visible(text: str) -> str:
+    """Text that cannot steer a terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
 
 
 def _read(file: Path) -> str:

@@ -84,6 +84,7 @@ def check(
 def _check(
     worker: Worker, program: str, tests: str, limits: Limits, entry_point: str | None
 ) -> Verdict:
+    worker.load(program, tests, "import ast")
     their_calls, our_calls = os.pipe()
     our_answers, their_answers = os.pipe()
     with (
@@ -121,6 +122,7 @@ def _check(
 
 def _outcome(report: bytes) -> dict[str, Any]:
     try:
-        return json.loads(report)
-    except ValueError:
+        outcome = json.loads(report)
+    except (ValueError, RecursionError):
         return {}
+    return outcome if isinstance(outcome, dict) else {}

@@ -24,6 +24,7 @@ LONGEST = 16 << 20
 GONE = "The program ended before its tests did."
 
 _HEAD = struct.Struct("=I")
+_TOLD = ("__name__", "__qualname__", "__doc__", "__module__")
 _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type)
 
 
@@ -35,8 +36,11 @@ class ProgramError(Exception):
     """An exception of the program that is of no built-in type, or an exit."""
 
 
-class Module(str):
-    """The name of a module that the other side has."""
+class Module:
+    """A module that the other side has."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
 
 class Remote:
@@ -50,6 +54,9 @@ class Remote:
         self.__dict__.update({"_peer": peer, "_number": number})
 
     def __getattr__(self, name: str) -> Any:
+        # NumPy and ctypes look for such names, and take what they find for addresses in memory.
+        if name == "_as_parameter_" or (name[:2] == "__" == name[-2:] and name not in _TOLD):
+            raise AttributeError(name)
         return self._peer.call(self._number, "getattr", [name])
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -161,6 +168,10 @@ class Peer:
                 if "raised" not in message:
                     return decoder.decode(message["result"])
                 raised = _exception(message["raised"], message["args"], str(message["text"]))
+                if isinstance(raised, (StopIteration, StopAsyncIteration)) and (
+                    args[:1] != ["__next__"] or method != "method"
+                ):  # would end a loop of the tests
+                    raised = ProgramError(str(message["text"]))
             except (Invalid, KeyError, TypeError) as error:
                 self._break(f"The program's answer is no plain data: {error}.")
             raise raised

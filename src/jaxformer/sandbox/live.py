@@ -11,11 +11,13 @@ import errno
 import fcntl
 import math
 import os
+import re
 import select
 import signal
 import socket
 import struct
 import threading
+from pathlib import Path
 from typing import Self
 
 from jaxformer.errors import UserError
@@ -24,6 +26,8 @@ from jaxformer.sandbox.contracts import DEFAULT_LIMITS, Limits, Result, Tier
 from jaxformer.sandbox.pool import strongest
 from jaxformer.sandbox.process import Process
 from jaxformer.sandbox.worker import Worker
+
+_LONGEST_CODE = 1 << 22
 
 MOST_STATES = 64
 """States at once."""
@@ -45,7 +49,16 @@ class State:
         self.channel = channel
         self.pid: int = _CREDENTIALS.unpack(credentials)[0]
         self._handle = os.pidfd_open(self.pid)
-        channel.sendall(b"!")  # only now may it go on, and end
+        # Were it gone already and its number another's, this would be another namespace.
+        self.namespace = Path(f"/proc/{self.pid}/ns/pid").readlink()
+
+    def go_on(self) -> None:
+        """Lets it run."""
+        signal.pidfd_send_signal(self._handle, signal.SIGCONT)
+
+    def pause(self) -> None:
+        """Stops it with all its threads."""
+        signal.pidfd_send_signal(self._handle, signal.SIGSTOP)
 
     def close(self) -> None:
         """Ends the process."""
@@ -58,8 +71,8 @@ class State:
 class Live:
     """A sandbox whose program lives on between turns; for one thread at a time.
 
-    What a turn leaves in variables, modules and functions is in the next state; threads end with
-    their turn, and files in the private folder belong to all states.
+    What a turn leaves in variables, modules and functions is in the next state. Threads are not,
+    and files in the private folder belong to all states.
 
     Args:
         limits: What each state may use. The limits of time are for each turn.
@@ -85,6 +98,7 @@ class Live:
         )
         self._turns = 0
         self._states: list[State] = []
+        self._namespace: Path | None = None
         with contextlib.ExitStack() as stack:
             worker = Worker(self.tier)
             stack.callback(worker.close)
@@ -100,6 +114,8 @@ class Live:
             stack.callback(self._gate.close)  # after the worker, whose end it waits for
             stack.callback(worker.close)
             self.start = self._add(channel)
+            channel.sendall(b"!")
+            self.start.pause()
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -134,22 +150,40 @@ class Live:
             raise UserError("This state was dropped; go on from another.")
         if len(self._states) >= MOST_STATES:
             raise UserError(f"There are {MOST_STATES} states already; drop some.")
+        if len(code) > _LONGEST_CODE:
+            raise UserError(f"Code of {len(code)} characters is too long for a turn.")
         self._turns += 1
         channel, theirs = _channel()
         with channel, Process(self._limits, [theirs.detach()], trusted=False) as process:
             try:
                 self._gate.admit(state.pid)
+                state.go_on()
                 turn = {"code": code, "name": f"<turn {self._turns}>"}
                 messages.send(state.channel, turn, process.theirs)
                 process.close_theirs()
-                after = self._add(channel.dup())
-            except (OSError, ValueError) as error:
+            except OSError as error:
                 self.drop(state)
                 raise UserError("This state has ended; go on from another.") from error
-            process.watch()
-            if process.stopped or not process.ended or process.over:
-                self.drop(after)
-            return process.result(self.tier), after if after in self._states else None
+            try:
+                after = self._add(channel.dup())
+                state.channel.recv(1)  # it has let go of the copy's descriptors
+                state.pause()
+                channel.sendall(b"!")  # only now does it run the code
+            except (OSError, ValueError) as error:
+                self.drop(state)
+                self._end_strangers()
+                raise UserError("This state did not copy itself; go on from another.") from error
+            lives = False
+            try:
+                process.watch()
+                if process.ended and not process.stopped and not process.over:
+                    with contextlib.suppress(ProcessLookupError):  # it ended all the same
+                        after.pause()
+                        lives = True
+            finally:
+                if not lives:
+                    self.drop(after)
+            return process.result(self.tier), after if lives else None
 
     def drop(self, state: State) -> None:
         """Ends a state, which frees its memory."""
@@ -159,11 +193,27 @@ class Live:
 
     def _add(self, channel: socket.socket) -> State:
         state = State(channel)
-        if any(state.pid == other.pid for other in self._states):
-            state.close()  # a state that passes itself off as its copy
-            raise ValueError("a state did not copy itself")
+        self._namespace = self._namespace or state.namespace
+        known = any(state.pid == other.pid for other in self._states)
+        if known or state.namespace != self._namespace:
+            raise ValueError("not a copy of a state, and maybe a process that is not ours")
         self._states.append(state)
         return state
+
+    def _end_strangers(self) -> None:
+        """Ends what a state forked and what did not make itself known as its copy."""
+        known = {state.pid for state in self._states}
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                handle = os.pidfd_open(int(process.name))
+                try:
+                    numbers = re.search(r"NSpid:(.*)", (process / "status").read_text())
+                    first = numbers is not None and numbers[1].split()[-1] == "1"
+                    inside = (process / "ns/pid").readlink() == self._namespace
+                    if inside and not first and int(process.name) not in known:
+                        signal.pidfd_send_signal(handle, signal.SIGKILL)
+                finally:
+                    os.close(handle)
 
 
 class _Gate:

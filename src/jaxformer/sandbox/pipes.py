@@ -4,6 +4,7 @@ import contextlib
 import os
 import selectors
 import time
+from collections.abc import Callable
 from typing import IO
 
 REPORT_BYTES = 64 * 1024
@@ -34,12 +35,26 @@ class Reader:
         for stream in streams.values():
             os.set_blocking(stream.fileno(), False)
 
-    def read(self, deadline: float, until_closed: set[str], *, past_overflow: bool = False) -> bool:
-        """Reads until those pipes are closed; False if the deadline or an overflow came first."""
+    def read(
+        self,
+        deadline: float,
+        until_closed: set[str],
+        *,
+        or_until: Callable[[], bool] = lambda: False,
+        past_overflow: bool = False,
+    ) -> bool:
+        """Reads until those pipes are closed; False if the deadline or an overflow came first.
+
+        Args:
+            deadline: By the monotonic clock.
+            until_closed: Names of pipes.
+            or_until: Another reason to be done.
+            past_overflow: Whether to go on, and drop what is too much.
+        """
         with selectors.PollSelector() as selector:
             for name, stream in self._open.items():
                 selector.register(stream, selectors.EVENT_READ, name)
-            while until_closed & self._open.keys():
+            while until_closed & self._open.keys() and not or_until():
                 remaining = deadline - time.monotonic()
                 if remaining <= 0 or (self.overflowed and not past_overflow):
                     return False

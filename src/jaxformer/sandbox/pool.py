@@ -75,7 +75,10 @@ class Pool:
         self, workers: int | None = None, *, tier: Tier | None = None, unprotected: bool = False
     ) -> None:
         self.tier: Tier = tier or strongest(unprotected=unprotected)
+        if workers is not None and workers < 1:
+            raise UserError(f"A pool of {workers} workers can do nothing; give one or more.")
         self.workers = workers or _cores() + 1
+        self._owner = os.getpid()
         self._free: queue.LifoQueue[Worker | None] = queue.LifoQueue()
         for _ in range(self.workers):
             self._free.put(None)  # not yet started
@@ -88,6 +91,8 @@ class Pool:
 
     def close(self) -> None:
         """Ends the fork servers, once they are free."""
+        if self._owner != os.getpid():
+            return
         for _ in range(self.workers):
             if worker := self._free.get():
                 worker.close()
@@ -106,7 +111,8 @@ class Pool:
             limits: What it may use.
 
         Returns:
-            How it ended, at the latest a second after `limits.wall_seconds`.
+            How it ended; from when a worker is free, at the latest a second after
+            `limits.wall_seconds`, unless the machine is at its end.
 
         Raises:
             UserError: The walls could not be put up, or the fork server was killed twice.
@@ -121,6 +127,8 @@ class Pool:
         Raises:
             UserError: It was lost twice, or could not be started.
         """
+        if self._owner != os.getpid():
+            raise UserError("This pool is another process's; make one in this process.")
         worker = self._free.get()
         try:
             for _ in range(2):
@@ -174,6 +182,17 @@ def shared_pool(*, unprotected: bool = False) -> Pool:
         if pool is None:
             pool = _shared[os.getpid()] = Pool(unprotected=unprotected)
     return pool
+
+
+def _renew() -> None:
+    """Has a child of `os.fork` begin anew."""
+    global _lock
+    _lock = threading.Lock()
+    _shared.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
 
 
 @atexit.register

@@ -65,7 +65,8 @@ class Process:
         deadline = self._started + self._limits.wall_seconds
         while self.stopped is None:
             pause = min(deadline, time.monotonic() + _POLL_SECONDS) if exceeds else deadline
-            if self._reader.read(pause, {"status"}):
+            # A process forked by this one meanwhile may hold the pipe open.
+            if self._reader.read(pause, {"status"}, or_until=lambda: self._trusted and self.ended):
                 break
             if self._reader.overflowed or (exceeds is not None and exceeds()):
                 self.stopped = "output"

@@ -1,6 +1,7 @@
 """Executes a program in the process that was made for it, behind the walls."""
 
 import atexit
+import contextlib
 import gc
 import io
 import json
@@ -89,7 +90,8 @@ def run(
             traceback.clear_frames(error.__traceback__)
             main.__dict__.clear()
         text = describe(error)
-        tell(report, {"exception": text[:_MESSAGE_LENGTH], "memory": memory})
+        with contextlib.suppress(OSError):  # the program may have closed it
+            tell(report, {"exception": text[:_MESSAGE_LENGTH], "memory": memory})
         frames = error.__traceback__
         traceback.print_exception(error.with_traceback(frames.tb_next if frames else None))
         return 1

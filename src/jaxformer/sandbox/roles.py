@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from jaxformer.sandbox import program
-from jaxformer.sandbox.exchange import GONE, Module, Peer
+from jaxformer.sandbox.exchange import GONE, Module, Peer, Remote
 from jaxformer.sandbox.messages import receive
 
 REPORT, STATUS, EXTRA = 3, 4, 5
@@ -41,7 +41,8 @@ def live(_job: Job, settings: Settings) -> NoReturn:
     while True:
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=EXTRA)
         channel.sendall(b"!")  # at the other end the kernel says who says so
-        channel.recv(1)
+        if not channel.recv(1):  # the supervisor thought better of it
+            os._exit(0)
         if turn:
             _run_turn(turn, main)
         turn = _copied_for_turn(channel)
@@ -54,10 +55,16 @@ def _copied_for_turn(channel: socket.socket) -> Job:
             turn, descriptors = receive(channel)
         except EOFError:
             os._exit(0)
+        # The module would seed itself anew in a copy; a turn's seed is to last.
+        random = sys.modules.get("random")
+        state = random.getstate() if random else None
         if os.fork():
             for descriptor in descriptors:
                 os.close(descriptor)
+            channel.sendall(b"!")
             continue
+        if random:
+            random.setstate(state)
         channel.close()
         for descriptor, place in zip(descriptors, (1, 2, REPORT, STATUS, EXTRA), strict=True):
             os.dup2(descriptor, place)
@@ -78,7 +85,8 @@ def _run_turn(turn: Job, main: types.ModuleType) -> None:
     for place in (1, 2):
         os.dup2(nothing, place)
     os.close(nothing)
-    os.close(REPORT)
+    with contextlib.suppress(OSError):
+        os.close(REPORT)
     program.tell(STATUS, {"code": code, "over": False})
     os.close(STATUS)
 
@@ -103,9 +111,11 @@ def examine(job: Job, _settings: Settings) -> NoReturn:
     outcome = {"outcome": "passed"}
     try:
         names = _Names(peer, source)
-        if entry_point is not None:
-            names[entry_point] = peer.call(0, "getattr", [entry_point], {})
         calls = peer.calls
+        if entry_point is not None:
+            names[entry_point] = peer.call(0, "getattr", [entry_point])
+            if isinstance(names[entry_point], Remote):
+                calls = peer.calls
         exec(compile(source, "<tests>", "exec", dont_inherit=True), names)
         if entry_point is not None and callable(names.get("check")):
             names["check"](names[entry_point])
@@ -149,20 +159,24 @@ class _Names(dict[str, Any]):
         if hasattr(builtins, name):
             raise KeyError(name)
         try:
-            value = self._peer.call(0, "getattr", [name], {})
+            value = self._peer.call(0, "getattr", [name])
         except AttributeError:
             raise KeyError(name) from None
         module = _ABBREVIATIONS.get(name, name)
         known = {*sys.stdlib_module_names, *_ABBREVIATIONS.values()}
-        if name in self._owners and module in known and value != module:
+        if (
+            name in self._owners
+            and module in known
+            and not (isinstance(value, Module) and value.name == module)
+        ):
             raise NameError(
                 f"the tests use {name!r} without importing it; in the program it is no module"
             )
         if not isinstance(value, Module):
             return value
-        if value.partition(".")[0] not in known:
+        if value.name.partition(".")[0] not in known:
             raise KeyError(name)
-        return importlib.import_module(value)
+        return importlib.import_module(value.name)
 
 
 _ABBREVIATIONS = {

@@ -23,7 +23,7 @@ _ALLOWED = """
 read 0 63, write 1 64, readv 19 65, writev 20 66, pread64 17 67, pwrite64 18 68, preadv 295 69,
 pwritev 296 70, preadv2 327 286, pwritev2 328 287, lseek 8 62, sendfile 40 71,
 copy_file_range 326 285, fsync 74 82, fdatasync 75 83, sync_file_range 277 84, fallocate 285 47,
-fadvise64 221 223, truncate 76 45, ftruncate 77 46, flock 73 32, fcntl 72 25, ioctl 16 29,
+fadvise64 221 223, truncate 76 45, ftruncate 77 46, fcntl 72 25, ioctl 16 29,
 
 open 2 -, openat 257 56, openat2 437 437, creat 85 -, close 3 57, close_range 436 436,
 dup 32 23, dup2 33 -, dup3 292 24, pipe 22 -, pipe2 293 59, umask 95 166,
@@ -33,7 +33,7 @@ fchdir 81 50, rename 82 -, renameat 264 38, renameat2 316 276, mkdir 83 -, mkdir
 rmdir 84 -, link 86 -, linkat 265 37, unlink 87 -, unlinkat 263 35, symlink 88 -,
 symlinkat 266 36, readlink 89 -, readlinkat 267 78, mknod 133 -, mknodat 259 33,
 getxattr 191 8, lgetxattr 192 9, fgetxattr 193 10, listxattr 194 11, llistxattr 195 12,
-flistxattr 196 13, inotify_init1 294 26, inotify_add_watch 254 27, inotify_rm_watch 255 28,
+flistxattr 196 13,
 
 select 23 -, pselect6 270 72, poll 7 -, ppoll 271 73, epoll_create1 291 20, epoll_ctl 233 21,
 epoll_wait 232 -, epoll_pwait 281 22, epoll_pwait2 441 441, eventfd2 290 19,

@@ -42,10 +42,12 @@ _MUTABLE: dict[str, type] = {
     "list": list,
     "set": set,
     "deque": collections.deque,
-    "dict": dict,
     "bytearray": bytearray,
 }
-_DICTIONARIES = (dict, collections.defaultdict, collections.Counter, collections.OrderedDict)
+_DICTIONARIES: dict[str, type] = {
+    kind.__name__: kind
+    for kind in (dict, collections.Counter, collections.OrderedDict, collections.defaultdict)
+}
 _ARRAY_KINDS = "biufcUS"  # of numpy's types: numbers, truth values and text
 
 
@@ -81,8 +83,10 @@ class Encoder:
         encoded = self._value(root)
         while done < len(self.table):  # a loop, for what is nested deeper than the stack
             kind, content, _ = self.table[done]
-            if kind == "dict":
-                self.table[done][1] = [[self._value(k), self._value(v)] for k, v in content.items()]
+            if kind in _DICTIONARIES:
+                pairs = [[self._value(k), self._value(v)] for k, v in content.items()]
+                makes = self._value(getattr(content, "default_factory", None))
+                self.table[done][1] = [pairs, makes]
             elif kind in _SEQUENCES.values() or kind == "slice":
                 self.table[done][1] = [self._value(element) for element in content]
             elif kind == "namedtuple":
@@ -106,8 +110,8 @@ class Encoder:
         """The kind and content of an object; of a container the container itself, for later."""
         if kind in _SEQUENCES:
             return _SEQUENCES[kind], x
-        if kind in _DICTIONARIES:
-            return "dict", x
+        if kind in _DICTIONARIES.values():
+            return kind.__name__, x
         if kind in _TEXTS:
             name, encode, _ = _TEXTS[kind]
             return name, encode(x)
@@ -201,8 +205,9 @@ class Decoder:
         return encoded
 
     def _begin(self, kind: str, content: Any, was: int | None) -> Any:
-        if kind in _MUTABLE or kind == "array":
-            new = self._array(content) if kind == "array" else _MUTABLE[kind]()
+        if kind in _MUTABLE or kind in _DICTIONARIES or kind == "array":
+            make = _MUTABLE.get(kind) or _DICTIONARIES.get(kind)
+            new = make() if make else self._array(content)
             if was is None:
                 return new
             if type(was) is not int or not 0 <= was < len(self._mine):
@@ -237,8 +242,10 @@ class Decoder:
     def _fill(self, number: int) -> None:
         kind, content, _ = self._table[number]
         x = self.objects[number]
-        if kind == "dict":
-            pairs = [(self.decode(key), self.decode(value)) for key, value in content]
+        if kind in _DICTIONARIES:
+            pairs = [(self.decode(key), self.decode(value)) for key, value in content[0]]
+            if kind == "defaultdict":
+                x.default_factory = self.decode(content[1])
             x.clear()
             for key, value in pairs:  # Counter.update would add, dict.update mislead OrderedDict
                 x[key] = value

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-NOBODY = 0x7FFFFFFF
+NO_PROCESS = 0x7FFFFFFF
 """No process has this id."""
 
 NEW_MOUNT, NEW_IPC, NEW_USER = 0x00020000, 0x08000000, 0x10000000
@@ -27,7 +27,7 @@ _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _SECCOMP, _SET_FILTER, _NEW_LISTENER = {"x86_64": 317, "aarch64": 277}, 1, 8
 _MOUNT_SETATTR, _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 442, 444, 445, 446
 _CHOWN, _KILL, _SETGID, _SETUID, _SYS_ADMIN = 1, 1 << 5, 1 << 6, 1 << 7, 1 << 21
-_NOBODY = 65534
+_NOBODY_UID = 65534
 _OWN_PID = 0x6A664944  # stands for the program's process id; no other constant of a filter is it
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -117,7 +117,7 @@ class NewProcesses:
     """
 
     def __init__(self, *, orphans: bool) -> None:
-        self._stack = ctypes.create_string_buffer(1 << 12)
+        self._stack = ctypes.create_string_buffer(1 << 16)  # room for a signal's frame too
         top = ctypes.addressof(self._stack) + len(self._stack) & ~0xF
         flags = _SHARE_MEMORY | _SHARE_FOLDER | _SHARE_DESCRIPTORS | NEW_PID | signal.SIGCHLD
         pause = ctypes.cast(_LIBC.pause, ctypes.c_void_p)
@@ -175,7 +175,7 @@ def choose_uid(*, new_root: bool) -> int:
         start, _, count = map(int, line.split())
         if start <= own < start + count:
             return own
-    return _NOBODY
+    return _NOBODY_UID
 
 
 def keep_needed_privileges() -> None:

@@ -10,6 +10,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -22,7 +24,7 @@ from jaxformer.sandbox.process import Process
 HOME = "/sandbox/home"
 """The private folder of a program that has a file system of its own."""
 
-WARM = ("numpy", "pandas", "scipy", "sympy")
+WARM = ("ast", "numpy", "pandas", "scipy", "sympy")
 """Modules that a fork server loads when the first program names them, and then keeps."""
 
 _IMPORTS = re.compile(rf"^[ \t]*(?:import|from)[ \t]+({'|'.join(WARM)})\b", re.MULTILINE)
@@ -36,7 +38,11 @@ sys.path.remove({root!r}); zygote.main({descriptor})"
 _START_SECONDS = 30.0
 _GRACE_SECONDS = 5.0
 _LEAVE_SECONDS = 1.0
+_ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT
 _MOST_FILES = 10_000
+
+
+_workers: "weakref.WeakSet[Worker]" = weakref.WeakSet()
 
 
 class Lost(Exception):
@@ -62,7 +68,19 @@ class Worker:
             raise UserError(f"The sandbox tier {tier!r} needs Linux on x86_64 or aarch64.")
         self.tier: Tier = tier
         self.lost = False
+        self._loaded: set[str] = set()
+        self._owner = os.getpid()
+        self._process: subprocess.Popen[bytes] | None = None
         self._stack = contextlib.ExitStack()
+        try:
+            self._launch()
+        except BaseException:
+            self.close()
+            raise
+        _workers.add(self)
+
+    def _launch(self) -> None:
+        tier = self.tier
         # The private file system of the strongest tier vanishes by itself.
         if tier == "namespaces":
             self._folder = HOME
@@ -102,28 +120,32 @@ class Worker:
                 messages.send(self._control, settings)
                 reply, _ = messages.receive(self._control)
             except (OSError, EOFError):
-                self.close()
                 errors.seek(0)
                 last = errors.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
                 reply = {"error": last or "it ended without a message"}
         if "error" in reply:
-            self.close()
             raise UserError(f"The sandbox tier {tier!r} could not be set up: {reply['error']}.")
         self._control.settimeout(_GRACE_SECONDS)
 
     def close(self) -> None:
         """Ends the fork server and everything in it."""
+        process, self._process = self._process, None
+        if process is None or self._owner != os.getpid():
+            return
         self._control.close()  # at which it ends by itself, if it is well
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_LEAVE_SECONDS)
+        until = time.monotonic() + _LEAVE_SECONDS
+        # Not reaped yet, so that its number, which is its group's, stays its own.
+        while time.monotonic() < until and not os.waitid(os.P_PID, process.pid, _ENDED):
+            time.sleep(0.002)
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
         self._stack.close()
 
     @property
     def pid(self) -> int:
         """The process id of the fork server, or of the one that waits for it."""
+        assert self._process is not None
         return self._process.pid
 
     def run(self, program: str, limits: Limits) -> Result:
@@ -132,6 +154,7 @@ class Worker:
         Raises:
             Lost: The fork server ended, whoever did it, and took the program with it.
         """
+        self.load(program)
         with self.fresh_folder(), Process(limits) as process:
             self.start(process, "program", program, limits)
             process.watch(self.disk_watch(limits))
@@ -139,11 +162,18 @@ class Worker:
                 self.end()
             return process.result(self.tier)
 
+    def load(self, *texts: str) -> None:
+        """Has the fork server load the modules that these name and that are worth keeping."""
+        new = {name for text in texts for name in _IMPORTS.findall(text)} - self._loaded
+        if new:
+            self._loaded |= new
+            self._ask({"load": sorted(new)}, _START_SECONDS)
+
     def start(
         self, process: Process, role: str, program: str, limits: Limits, **more: object
     ) -> None:
         """Has the fork server make one process, in one of the roles of `roles.ROLES`."""
-        job = {"role": role, "limits": vars(limits), "modules": _modules(role, program)}
+        job = {"role": role, "limits": vars(limits)}
         # Not in the message: later programs are copies of the fork server and all that it read.
         with _file(json.dumps({"program": program} | more).encode()) as text:
             out, err, report, status, *others = process.theirs
@@ -157,8 +187,12 @@ class Worker:
 
     def end(self) -> None:
         """Has the fork server kill and collect every process that it made."""
+        self._ask({"end": True}, _GRACE_SECONDS)
+
+    def _ask(self, message: dict[str, object], seconds: float) -> None:
         try:
-            messages.send(self._control, {"end": True})
+            self._control.settimeout(seconds)
+            messages.send(self._control, message)
             messages.receive(self._control)
         except (OSError, EOFError) as error:
             self.lost = True
@@ -170,9 +204,12 @@ class Worker:
         if self.tier == "namespaces":
             yield
             return
-        Path(self._folder).mkdir()
+        Path(self._folder).mkdir(0o700)
         try:
             yield
+        except BaseException:
+            self.close()  # first, for something may still be at work in it
+            raise
         finally:
             _remove(self._folder)
 
@@ -181,11 +218,6 @@ class Worker:
         if self.tier == "namespaces":
             return None
         return lambda: _exceeds(self._folder, limits.file_bytes, _MOST_FILES)
-
-
-def _modules(role: str, program: str) -> list[str]:
-    """What is best loaded before the process is made."""
-    return sorted({*_IMPORTS.findall(program), *(["ast"] if role == "tests" else [])})
 
 
 @contextlib.contextmanager
@@ -228,7 +260,7 @@ def _exceeds(folder: str, most_bytes: int, most_files: int) -> bool:
                         most_bytes -= entry.stat(follow_symlinks=False).st_size
                     if most_bytes < 0 or files > most_files:
                         return True
-        except FileNotFoundError:  # it is being worked in
+        except (FileNotFoundError, NotADirectoryError):  # it is being worked in
             continue
         except OSError:  # closed to us, or nested too deeply: nobody could tell what is in it
             return True
@@ -266,3 +298,14 @@ def _filter(tier: Tier, fork: Literal["deny", "notify"]) -> list[seccomp.Instruc
     if tier == "unprotected":
         return []
     return seccomp.build(os.uname().machine, metadata=tier == "namespaces", fork=fork)
+
+
+def _forget() -> None:
+    """Lets go, in a child of `os.fork`, of what is the parent's and is to end with it."""
+    for worker in _workers:
+        worker._stack.pop_all()  # not to be run here
+        worker._control.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

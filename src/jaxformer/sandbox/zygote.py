@@ -5,6 +5,7 @@ once and copied with it. The supervisor starts it, tells it over a socket what t
 and everything in it, by closing that socket.
 """
 
+import contextlib
 import fcntl
 import gc
 import importlib
@@ -22,7 +23,7 @@ from jaxformer.sandbox.messages import receive, send
 from jaxformer.sandbox.roles import EXTRA, ROLES, STATUS, Job, Settings
 
 OTHERS = 6
-"""At most so many processes of the fork server and of a program's neighbour have the same user."""
+"""Processes of the same user beside a program's: the fork server's two, two sleepers, the tests."""
 
 
 def main(descriptor: int) -> None:
@@ -130,7 +131,6 @@ class Server:
         self._namespaces = settings["tier"] == "namespaces"
         self._self = os.pidfd_open(os.getpid()) if self._namespaces else -1
         self._children: list[_Child] = []
-        self._tried: set[str] = set()
         for name in [name for name in sys.modules if name.partition(".")[0] == "jaxformer"]:
             del sys.modules[name]  # they are nothing to the programs
         compile("", program.NAME, "exec")  # makes, the first time, the types of syntax trees
@@ -138,7 +138,11 @@ class Server:
         gc.freeze()
 
     def serve(self) -> NoReturn:
-        """Takes jobs: "end" makes an end of all processes that were made, others make one."""
+        """Takes jobs.
+
+        "load" imports modules, "end" makes an end of all processes that were made, and what names a
+        role makes one.
+        """
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         while True:
@@ -151,12 +155,14 @@ class Server:
                 self._collect(child)
             if any(descriptor == self._control.fileno() for descriptor, _ in ready):
                 job, descriptors = receive(self._control)
-                if "end" in job:
+                if "load" in job:
+                    self._load(job["load"])
+                    send(self._control, {"loaded": True})
+                elif "end" in job:
                     for child in list(self._children):
                         self._remove(child)
                     send(self._control, {"ended": True})
                 else:
-                    self._load(job["modules"])
                     self._start(job, descriptors)
 
     def _start(self, job: Job, descriptors: list[int]) -> None:
@@ -193,23 +199,18 @@ class Server:
 
     def _load(self, names: list[str]) -> None:
         """Imports modules, for this program and those after it."""
-        new = [name for name in names if name not in self._tried]
-        for name in new:
-            self._tried.add(name)
-            try:
+        for name in names:
+            with contextlib.suppress(Exception):  # if it is broken, the program will find out
                 importlib.import_module(name)
-            except Exception:  # not installed, or broken: the program will find out
-                continue
-        if new:
-            gc.collect()
-            gc.freeze()
+        gc.collect()
+        gc.freeze()
 
     def _become_program(self, job: Job, descriptors: list[int], used_memory: int) -> NoReturn:
         try:
             self._control.detach()
             job |= _read(descriptors.pop(4))
             inherited = [] if self._ruleset is None else [self._ruleset]
-            _arrange([0, *descriptors, *inherited])
+            _arrange([*descriptors, *inherited])
             try:
                 folder = self._settings["folder"]
                 if self._namespaces:
@@ -253,7 +254,7 @@ class Server:
             walls.restrict_files(ruleset)
             os.close(ruleset)
         if job["role"] == "state":
-            listener = walls.filter_calls(self._filters["notify"], walls.NOBODY, listen=True)
+            listener = walls.filter_calls(self._filters["notify"], walls.NO_PROCESS, listen=True)
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=EXTRA) as channel:
                 send(channel, {}, [listener])
                 channel.detach()
@@ -272,7 +273,11 @@ def _read(descriptor: int) -> Job:
 
 
 def _arrange(descriptors: list[int]) -> None:
-    """Makes these descriptors 0, 1, 2, … and closes all others."""
+    """Makes an empty input and these descriptors 0, 1, 2, … and closes all others.
+
+    The input is opened anew, for locks and flags belong to all who share an open file.
+    """
+    descriptors = [os.open(os.devnull, os.O_RDONLY), *descriptors]
     high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, 64) for descriptor in descriptors]
     for number, descriptor in enumerate(high):
         os.dup2(descriptor, number)
