@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-SUITES = ("test_run.py", "test_hostile.py")
+SUITES = ("test_run.py", "test_hostile.py", "test_check.py", "test_live.py")
 UID = 12345
 NEW_MOUNT, NEW_USER = 0x20000, 0x10000000
 READ_ONLY, REMOUNT, BIND, RECURSIVE, PRIVATE, DETACH = 1, 0x20, 0x1000, 0x4000, 0x40000, 2

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,7 +37,6 @@ sys.path.remove({root!r}); zygote.main({descriptor})"
 _START_SECONDS = 30.0
 _GRACE_SECONDS = 5.0
 _LEAVE_SECONDS = 1.0
-_ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT
 _MOST_FILES = 10_000
 
 
@@ -129,17 +127,16 @@ class Worker:
 
     def close(self) -> None:
         """Ends the fork server and everything in it."""
-        process, self._process = self._process, None
-        if process is None or self._owner != os.getpid():
+        if self._owner != os.getpid():
             return
-        self._control.close()  # at which it ends by itself, if it is well
-        until = time.monotonic() + _LEAVE_SECONDS
-        # Not reaped yet, so that its number, which is its group's, stays its own.
-        while time.monotonic() < until and not os.waitid(os.P_PID, process.pid, _ENDED):
-            time.sleep(0.002)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process, self._process = self._process, None
+        if process is not None:
+            self._control.close()  # at which it ends by itself, if it is well
+            try:
+                process.wait(_LEAVE_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
         self._stack.close()
 
     @property

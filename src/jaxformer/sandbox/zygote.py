@@ -154,13 +154,16 @@ class Server:
                 poll.unregister(handle)
                 self._collect(child)
             if any(descriptor == self._control.fileno() for descriptor, _ in ready):
-                job, descriptors = receive(self._control)
+                try:
+                    job, descriptors = receive(self._control)
+                except (EOFError, ConnectionError):  # the supervisor is gone
+                    self._end()
+                    os._exit(0)
                 if "load" in job:
                     self._load(job["load"])
                     send(self._control, {"loaded": True})
                 elif "end" in job:
-                    for child in list(self._children):
-                        self._remove(child)
+                    self._end()
                     send(self._control, {"ended": True})
                 else:
                     self._start(job, descriptors)
@@ -186,6 +189,10 @@ class Server:
             child.end()
             if not child.copies:
                 self._remove(child)
+
+    def _end(self) -> None:
+        for child in list(self._children):
+            self._remove(child)
 
     def _remove(self, child: "_Child") -> None:
         """Ends a program, and its namespace with all its copies."""
