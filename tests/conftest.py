@@ -3,6 +3,7 @@
 import json
 import re
 import sysconfig
+from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import jaxformer as jf
 from jaxformer import tokenizer
 from jaxformer.checkpoints import save_pretrained
 from jaxformer.model import CodeGenConfig, init
+from jaxformer.sandbox import Pool
 from jaxformer.tokenizer.tokenizer import WHITESPACE, Tokenizer
 
 
@@ -82,3 +84,14 @@ def random_model(random_folder: Path):
 @pytest.fixture(scope="session")
 def nano():
     return jf.load("nano")
+
+
+@pytest.fixture(params=["namespaces", "landlock"], scope="module")
+def shared(request: pytest.FixtureRequest) -> Iterator[Pool]:
+    """A sandbox in each tier that this machine offers."""
+    try:
+        with Pool(1, tier=request.param) as pool:
+            pool.run("")
+            yield pool
+    except jf.UserError as error:
+        pytest.skip(str(error))

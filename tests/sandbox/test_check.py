@@ -1,10 +1,7 @@
 """Programs judged by tests: honest ones pass, wrong ones fail with a reason, cheats don't pass."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from jaxformer.errors import UserError
 from jaxformer.sandbox import Limits, Pool, check
 
 QUICK = Limits(wall_seconds=2.0)
@@ -18,14 +15,9 @@ def cases(text: str) -> dict[str, str]:
     }
 
 
-@pytest.fixture(params=["namespaces", "landlock"], scope="module")
-def pool(request: pytest.FixtureRequest) -> Iterator[Pool]:
-    try:
-        with Pool(1, tier=request.param) as pool:
-            pool.run("")
-            yield pool
-    except UserError as error:
-        pytest.skip(str(error))
+@pytest.fixture
+def pool(shared: Pool) -> Pool:
+    return shared
 
 
 # --- honest programs ------------------------------------------------------------------------------

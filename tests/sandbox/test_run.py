@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,16 +22,6 @@ from jaxformer.sandbox import Capabilities, Limits, Pool, Result, Tier, pool, pr
 Runner = Callable[..., Result]
 SERVER = "jaxformer.sandbox import zygote"
 OFFERED = [tier for tier in ("namespaces", "landlock") if tier not in probe().missing]
-
-
-@pytest.fixture(params=["namespaces", "landlock"], scope="module")
-def shared(request: pytest.FixtureRequest) -> Iterator[Pool]:
-    try:
-        with Pool(1, tier=request.param) as pool:
-            pool.run("")
-            yield pool
-    except UserError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture

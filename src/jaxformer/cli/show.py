@@ -9,6 +9,7 @@ from rich.text import Text
 
 from jaxformer.errors import UserError
 from jaxformer.sandbox import Result, probe
+from jaxformer.sandbox.terminal import plain
 from jaxformer.synthesis import Session, Turn
 from jaxformer.transcript import clean
 
@@ -22,11 +23,6 @@ def need_sandbox(unprotected: bool) -> None:
             "This machine offers no isolation for the programs that the model writes; use Linux "
             "6.2 or newer or allow user namespaces, or accept the risk with --unprotected."
         )
-
-
-def plain(text: str) -> str:
-    """Return text that cannot steer the terminal: other control characters become visible."""
-    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
 
 
 def code(text: str) -> Syntax:

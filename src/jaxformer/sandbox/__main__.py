@@ -11,6 +11,7 @@ import typer
 from jaxformer.errors import UserError
 from jaxformer.sandbox.contracts import DEFAULT_LIMITS, Limits, Result, Tier
 from jaxformer.sandbox.pool import obstacle, run
+from jaxformer.sandbox.terminal import plain
 
 app = typer.Typer(
     help="Run untrusted Python programs behind walls.",
@@ -123,15 +124,10 @@ def run_file(
         print(json.dumps(dataclasses.asdict(result)))
     else:
         for stream, text in ((sys.stdout, result.stdout), (sys.stderr, result.stderr)):
-            stream.write(_visible(text) if stream.isatty() else text)
+            stream.write(plain(text) if stream.isatty() else text)
         if result.status != "ok":
             print(f"[{_ending(result, limits)}]", file=sys.stderr)
     raise typer.Exit(_exit_status(result))
-
-
-def _visible(text: str) -> str:
-    """Text that cannot steer a terminal."""
-    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
 
 
 def _read(file: Path) -> str:

@@ -55,7 +55,8 @@ class Result:
     Attributes:
         status: "ok" (exit code 0), "exit" (another exit code, as from `sys.exit(3)`), "exception"
             (uncaught), "memory" (an uncaught MemoryError), "timeout" (wall clock or CPU), "output"
-            (too much of it) or "killed" (by a signal, such as a segmentation fault).
+            (too much of it, or in the weaker tiers of files) or "killed" (by a signal, such as a
+            segmentation fault).
         stdout: Standard output, what is not UTF-8 replaced.
         stderr: Standard error, likewise; a traceback shows the program's frames only.
         exception: Type and message, "ZeroDivisionError: division by zero", or None.
