@@ -33,5 +33,5 @@ clean:
 	@touch $@
 
 .venv/test.stamp: .venv/run.stamp
-	@$(PIP) -e '.[dev,peers]'
+	@$(PIP) -e '.[data,ray,report,dev,peers]'
 	@touch $@

@@ -11,7 +11,7 @@ import jaxformer as jf
 from jaxformer.checkpoints.hub import find
 from jaxformer.synthesis import parse_turns
 
-HELD_OUT = sorted((Path(__file__).parents[1] / "examples" / "held-out").glob("*.txt"))
+HELD_OUT = sorted((Path(jf.__file__).parent / "embedded/benchmarks/held-out").glob("*.txt"))
 EXPECTED = "#! prints: "
 
 

@@ -13,7 +13,8 @@ import torch
 from rich.console import Console
 
 import jaxformer as jf
-from jaxformer.data.packing import Document, pack
+from jaxformer.data.loader import Loader
+from jaxformer.data.rows import Stretch, row
 from jaxformer.model import CodeGenConfig, hidden, init, logits
 from jaxformer.training import Recipe, read_recipe, train
 from jaxformer.training import loop as loop_module
@@ -63,20 +64,18 @@ def run(recipe: Recipe, out: Path) -> Path:
 def test_the_loss_is_the_weighted_mean_of_document_losses():
     params = init(CONFIG, jax.random.key(0))
     rng = np.random.default_rng(0)
-    documents = [
-        Document(rng.integers(0, 300, n).tolist(), rng.choice([0.0, 0.3, 1.0], n).tolist())
-        for n in (9, 14, 5)
-    ]
-    got, cross_entropy = loss(params, CONFIG, pack(documents, 32))  # pyright: ignore
+    documents = [(rng.integers(0, 300, n), rng.integers(0, 2, n)) for n in (9, 14, 5)]
+    tokens, prompts = (np.concatenate(parts) for parts in zip(*documents, strict=True))
+    rows = row(Stretch(tokens, np.array([0, 9, 23]), prompts), 32, prompt_weight=0.3)
+    got, cross_entropy = loss(params, CONFIG, rows)  # pyright: ignore
     total = weight = squares = 0.0
-    for document in documents:  # one by one, in plain float32
-        ids = np.array(document.ids)
+    for ids, marks in documents:  # one by one, in plain float32
         states, _ = hidden(params, CONFIG, ids[None, :-1], np.arange(len(ids) - 1)[None])  # pyright: ignore
         scores = torch.tensor(np.asarray(logits(params, states)))[0]
         losses = torch.nn.functional.cross_entropy(
             scores, torch.tensor(ids[1:]), reduction="none"
         ).numpy()
-        weights = np.array(document.weights)[1:]
+        weights = np.where(marks, 0.3, 1.0)[1:]
         total += (losses * weights).sum()
         squares += (scores.logsumexp(-1).numpy() ** 2 * weights).sum()
         weight += weights.sum()
@@ -143,17 +142,18 @@ def test_muon_turns_matrices_of_the_blocks_only():
 def test_a_broken_run_ends_with_the_same_bits(recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(loop_module, "SAVE_EVERY", 5)
     whole = run(recipe, tmp_path / "whole")
-    real = loop_module.batch
 
-    def breaking(rows, size, seed, step):
-        if step == 12:
+    class Breaking(Loader):
+        def iterate(self, step=0, **_):
+            for number in range(step, 12):
+                yield self.batch(number)
             raise KeyboardInterrupt
-        return real(rows, size, seed, step)
 
-    monkeypatch.setattr(loop_module, "batch", breaking)
+    monkeypatch.setattr(loop_module, "Loader", Breaking)
     with pytest.raises(KeyboardInterrupt):
         run(recipe, tmp_path / "broken")
-    monkeypatch.setattr(loop_module, "batch", real)
+    monkeypatch.undo()
+    monkeypatch.setattr(loop_module, "SAVE_EVERY", 5)
     resumed = run(recipe, tmp_path / "broken")
     weights = [(folder / "model.safetensors").read_bytes() for folder in (whole, resumed)]
     assert weights[0] == weights[1]

@@ -7,6 +7,7 @@ import typer
 from jaxformer.cli import (
     chat,
     complete,
+    data,
     inspect,
     perplexity,
     synthesize,
@@ -30,6 +31,7 @@ app.command()(complete.complete)
 app.command()(perplexity.perplexity)
 app.command()(inspect.inspect)
 app.command()(train.train)
+app.add_typer(data.app, name="data")
 app.add_typer(tokenizer.app, name="tokenizer")
 app.add_typer(sandbox, name="sandbox")
 

@@ -1,98 +1,57 @@
-"""Documents packed into rows of equal length."""
+"""How documents fill rows of equal length.
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+A row is a stretch of the stream of tokens, at most `context + 1` of them: each token but the last
+is read, each but the first is predicted. So neighbouring rows of one document share one token.
+"""
+
+from collections.abc import Sequence
 
 import numpy as np
-
-T = TypeVar("T")
-"""A NumPy array on the host, a JAX array within a compiled step."""
-
-
-@dataclass(frozen=True)
-class Document:
-    """Token ids, and how much each counts in the loss (0 to 1)."""
-
-    ids: Sequence[int]
-    weights: Sequence[float]
-
-
-class Rows(NamedTuple, Generic[T]):
-    """Packed documents; every array is `[rows, context]`."""
-
-    tokens: T
-    """int32 ids."""
-    positions: T
-    """int32 position in the document; -1 for padding."""
-    segments: T
-    """int32 number of the document within its row."""
-    targets: T
-    """int32 next ids."""
-    weights: T
-    """float32 weight of each target; 0 at padding and at a document's end."""
-
 
 OPEN_ROWS = 64
 """Rows that wait for a document of the right size; enough to fill nearly all of every row."""
 
 
-def pack(documents: Iterable[Document], context: int) -> Rows[np.ndarray]:
-    """Put each document into the fullest open row where it fits, one longer than a row in pieces.
+def cut(tokens: int, context: int) -> np.ndarray:
+    """Cut a stream of tokens: `[rows, 2]` int64 starts and ends; the last row may be shorter."""
+    starts = np.arange(0, max(tokens - 1, 0), context, dtype=np.int64)
+    return np.stack([starts, np.minimum(starts + context + 1, tokens)], axis=1)
 
-    Neighbouring pieces of a document share one token: a piece of n tokens predicts n - 1.
+
+def fit(lengths: Sequence[int], context: int) -> tuple[list[int], np.ndarray]:
+    """Fit documents into rows so that no row begins within one that would fit whole.
+
+    Each goes into the fullest open row where it fits. A document longer than a row fills rows of
+    its own, and its rest opens another.
+
+    Args:
+        lengths: Tokens of each document.
+        context: Tokens read a row.
+
+    Returns:
+        An order of the documents, and the rows of the stream in that order, `[rows, 2]` int64.
     """
-    rows: list[list[Document]] = []
-    rooms: dict[int, int] = {}  # room left in each open row
-    for document in documents:
-        for start in range(0, len(document.ids) - 1, context):
-            span = slice(start, start + context + 1)
-            piece = Document(document.ids[span], document.weights[span])
-            length = len(piece.ids) - 1
-            fitting = [row for row, room in rooms.items() if room >= length]
-            if fitting:
-                row = min(fitting, key=rooms.__getitem__)
-            else:
-                row = len(rows)
-                rows.append([])
-                rooms[row] = context
-                if len(rooms) > OPEN_ROWS:
-                    del rooms[min(rooms, key=rooms.__getitem__)]
-            rows[row].append(piece)
-            rooms[row] -= length
+    groups: list[list[int]] = []  # documents that stand side by side
+    rooms: dict[int, int] = {}  # what an open group's last row has left
+    for document, length in enumerate(lengths):
+        fitting = [group for group, room in rooms.items() if room >= length]
+        if length <= context + 1 and fitting:
+            group = min(fitting, key=rooms.__getitem__)
+        else:
+            group = len(groups)
+            groups.append([])
+            full = max(0, -(-(length - 1) // context) - 1)
+            rooms[group] = context + 1 + full * context
+            if len(rooms) > OPEN_ROWS:
+                del rooms[min(rooms, key=rooms.__getitem__)]
+        groups[group].append(document)
+        if group in rooms:
+            rooms[group] -= length
 
-    shape = (len(rows), context)
-    packed = Rows(
-        tokens=np.zeros(shape, np.int32),
-        positions=np.full(shape, -1, np.int32),
-        segments=np.zeros(shape, np.int32),
-        targets=np.zeros(shape, np.int32),
-        weights=np.zeros(shape, np.float32),
-    )
-    for row, pieces in enumerate(rows):
-        column = 0
-        for number, piece in enumerate(pieces):
-            length = len(piece.ids) - 1
-            span = slice(column, column + length)
-            packed.tokens[row, span] = piece.ids[:-1]
-            packed.targets[row, span] = piece.ids[1:]
-            packed.weights[row, span] = piece.weights[1:]
-            packed.positions[row, span] = np.arange(length)
-            packed.segments[row, span] = number
-            column += length
-    return packed
-
-
-def batch(rows: Rows[np.ndarray], size: int, seed: int, step: int) -> Rows[np.ndarray]:
-    """Return the batch of a step: a function of seed and step alone, so that resuming is exact.
-
-    Every epoch visits all rows once in an order of its own.
-    """
-    count = len(rows.tokens)
-    chosen = []
-    for index in range(step * size, (step + 1) * size):
-        epoch, offset = divmod(index, count)
-        chosen.append((epoch, offset))
-    orders = {epoch: np.random.default_rng((seed, epoch)).permutation(count) for epoch, _ in chosen}
-    picks = np.array([orders[epoch][offset] for epoch, offset in chosen])
-    return Rows(*(array[picks] for array in rows))
+    rows, start = [], 0
+    for group in groups:
+        end = start + sum(lengths[document] for document in group)
+        rows.append(cut(end - start, context) + start)
+        start = end
+    order = [document for group in groups for document in group]
+    return order, np.concatenate(rows) if rows else np.zeros((0, 2), np.int64)

@@ -15,6 +15,8 @@ from jaxformer.errors import UserError
 END_OF_TEXT = "<|endoftext|>"
 WHITESPACE = [" " * n for n in range(31, 1, -1)] + ["\t" * n for n in range(9, 1, -1)]
 """The 38 added tokens in the order of their ids; they are not special."""
+INFILLING = ("<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>")
+"""Sentinels of fill-in-the-middle, which stand before the parts of a document."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,14 @@ class Tokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text; bytes that are no UTF-8 (an unfinished character) become U+FFFD."""
         return self.backend.decode(list(ids), skip_special_tokens=False)
+
+    def with_infilling(self) -> "Tokenizer":
+        """Return this tokenizer with the sentinels of fill-in-the-middle at its end."""
+        backend = tokenizers.Tokenizer.from_str(self.backend.to_str())
+        backend.add_special_tokens(
+            [AddedToken(token, special=True, normalized=False) for token in INFILLING]
+        )
+        return Tokenizer(backend)
 
     def save(self, folder: Path | str) -> None:
         """Write the files from which this class and transformers load the same tokenizer."""

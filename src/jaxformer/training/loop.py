@@ -17,9 +17,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from jaxformer.checkpoints import save_pretrained
 from jaxformer.data.corpus import python_sources
+from jaxformer.data.documents import Document, conversation
 from jaxformer.data.exercises import conversations
-from jaxformer.data.packing import Rows, batch, pack
-from jaxformer.data.stages import conversation_document, plain_documents
+from jaxformer.data.loader import Loader
+from jaxformer.data.prepare import prepare
+from jaxformer.data.rows import Rows
 from jaxformer.errors import UserError
 from jaxformer.model import CodeGenConfig, Params, init
 from jaxformer.tokenizer import Tokenizer
@@ -28,7 +30,6 @@ from jaxformer.tokenizer import train as train_tokenizer
 from jaxformer.training.loss import loss
 from jaxformer.training.optimizer import build, schedule
 from jaxformer.training.recipe import Recipe, Stage
-from jaxformer.transcript import render
 
 SAVE_EVERY = 200
 REPORT_EVERY = 20
@@ -60,7 +61,7 @@ def train(recipe: Recipe, out: Path, console: Console) -> Path:
     finished = out
     for stage in recipe.stages:
         finished = out / f"codegen-{recipe.name}-{stage.name}"
-        params = _run_stage(recipe, stage, params, tokenizer, out, console)
+        params = _run_stage(recipe, stage, params, out, console)
         save_pretrained(finished, recipe.model, params, tokenizer, dtype="bfloat16")
     return finished
 
@@ -73,12 +74,12 @@ def _fix_recipe(recipe: Recipe, out: Path) -> None:
     written.write_text(text)
 
 
-def _texts(stage: Stage) -> Iterator[str]:
+def _documents(stage: Stage) -> Iterator[Document]:
     if stage.data == "python":
         yield from python_sources(stage.amount, stage.first_seed)
     else:
-        for exercise in conversations(stage.first_seed, int(stage.amount)):
-            yield render(exercise.turns)
+        for number, exercise in enumerate(conversations(stage.first_seed, int(stage.amount))):
+            yield conversation(tuple(exercise.turns), f"exercise {number}")
 
 
 def _tokenizer(recipe: Recipe, out: Path, console: Console) -> Tokenizer:
@@ -87,32 +88,12 @@ def _tokenizer(recipe: Recipe, out: Path, console: Console) -> Tokenizer:
         console.print("Learning the vocabulary …")
         first_of_kind = {stage.data: stage for stage in reversed(recipe.stages)}
         samples = (
-            text
+            document.text
             for stage in reversed(first_of_kind.values())
-            for _, text in zip(range(20_000), _texts(stage), strict=False)
+            for _, document in zip(range(20_000), _documents(stage), strict=False)
         )
         train_tokenizer(samples, recipe.model.vocab_size).save(folder)
     return load_tokenizer(folder)
-
-
-def _rows(
-    recipe: Recipe, stage: Stage, tokenizer: Tokenizer, out: Path, console: Console
-) -> Rows[np.ndarray]:
-    path = out / f"{stage.name}.npz"
-    if not path.exists():
-        console.print(f"Preparing the data of stage {stage.name} …")
-        if stage.data == "python":
-            documents = plain_documents(_texts(stage), tokenizer)
-        else:
-            documents = (
-                conversation_document(exercise.turns, tokenizer, stage.prompt_weight)
-                for exercise in conversations(stage.first_seed, int(stage.amount))
-            )
-        partial_file = path.with_suffix(".part.npz")
-        np.savez(partial_file, **pack(documents, recipe.context)._asdict())
-        partial_file.rename(path)
-    with np.load(path) as arrays:
-        return Rows(**arrays)
 
 
 def make_step(
@@ -134,11 +115,18 @@ def _run_stage(
     recipe: Recipe,
     stage: Stage,
     params: Params,
-    tokenizer: Tokenizer,
     out: Path,
     console: Console,
 ) -> Params:
-    rows = _rows(recipe, stage, tokenizer, out, console)
+    console.print(f"Preparing the data of stage {stage.name} …")
+    tokens = prepare(_documents(stage), out / "tokenizer", recipe.context, out / stage.name)
+    loader = Loader(
+        [(tokens, 1.0)],
+        stage.batch,
+        recipe.context,
+        recipe.seed,
+        prompt_weight=stage.prompt_weight,
+    )
     rate = schedule(stage.learning_rate, stage.steps, stage.warmup)
     optimizer = build(recipe.model, recipe.optimizer, rate, recipe.weight_decay)
     state = State(params, optimizer.init(params), jnp.zeros((), jnp.int32))
@@ -162,14 +150,15 @@ def _run_stage(
         start = int(state.step)
         task = progress.add_task(stage.name, total=last, completed=start, status="")
         since, losses = time.perf_counter(), []
+        batches = loader.iterate(start)
         for index in range(start, last):
-            state, cross_entropy = step(state, batch(rows, stage.batch, recipe.seed, index))
+            state, cross_entropy = step(state, next(batches))
             losses.append(cross_entropy)
             if (index + 1) % REPORT_EVERY == 0 or index + 1 == last:
                 mean = float(np.mean([float(value) for value in losses]))
                 if not np.isfinite(mean):
                     raise UserError(f"The loss of stage {stage.name} is {mean} at step {index}.")
-                speed = len(losses) * rows.tokens.shape[1] * stage.batch
+                speed = len(losses) * recipe.context * stage.batch
                 speed /= time.perf_counter() - since
                 status = f"loss {mean:.3f}  {speed:,.0f} tokens/s"
                 progress.update(task, completed=index + 1, status=status)

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxformer.data.packing import Rows
+from jaxformer.data.rows import Rows
 from jaxformer.model import CodeGenConfig, Params, hidden, logits
 
 

@@ -1,26 +1,18 @@
 """A recipe: one TOML file that says how a model is made, from raw text to weights."""
 
-import tomllib
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from jaxformer.errors import UserError
 from jaxformer.model import CodeGenConfig
-
-_NAME = r"^[A-Za-z0-9][\w.-]*$"
-"""Names become folders."""
+from jaxformer.strict import NAME, Strict, read_toml
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Stage(_Strict):
+class Stage(Strict):
     """One stage of training; it starts from the last one's weights with a fresh optimizer."""
 
-    name: str = Field(pattern=_NAME)
+    name: str = Field(pattern=NAME)
     data: Literal["python", "exercises"]
     steps: int = Field(gt=0)
     batch: int = Field(gt=0)
@@ -49,10 +41,10 @@ class _Model(CodeGenConfig):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
-class Recipe(_Strict):
+class Recipe(Strict):
     """Everything that determines a model."""
 
-    name: str = Field(pattern=_NAME)
+    name: str = Field(pattern=NAME)
     seed: int = Field(0, ge=0)
     model: _Model
     context: int = Field(gt=0)
@@ -79,19 +71,4 @@ def read_recipe(path: Path | str) -> Recipe:
     Raises:
         UserError: If the file is missing or is not TOML, or a key is unknown, missing or wrong.
     """
-    path = Path(path)
-    try:
-        return Recipe.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except FileNotFoundError as error:
-        raise UserError(f"There is no recipe {path}.") from error
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UserError(f"{path} is not a TOML file: {error}.") from error
-    except ValidationError as error:
-        # A misspelt key also makes the right one missing; the misspelling is what helps.
-        unknown = [e for e in error.errors() if e["type"] == "extra_forbidden"]
-        first = (unknown or error.errors())[0]
-        where = ".".join(map(str, first["loc"])) or "the recipe"
-        what = "no such key" if unknown else first["msg"]
-        raise UserError(f"{path}: {where}: {what}; see docs/formats.md.") from error
+    return read_toml(path, Recipe)

@@ -1,0 +1,181 @@
+"""Decontamination: nothing of a benchmark may be in the training data.
+
+A document goes when it shares `n` words in a row with a problem, case, signs and white space aside
+(10 words, as Qwen2.5-Coder's report does). A problem too short to have so many counts whole.
+"""
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxformer.data.ngrams import count_words, in_a_row, word_codes, word_ngrams
+from jaxformer.data.sources.files import locate
+from jaxformer.errors import UserError
+
+_BITS = 22
+SHORTEST = 5
+"""Words that a short problem must have to be looked for."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem of a benchmark: its name, and every text in it."""
+
+    name: str
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Benchmarks:
+    """All problems of which nothing may be in the data."""
+
+    problems: tuple[Problem, ...]
+    files: dict[str, str]
+    """SHA-256 by name of the benchmark."""
+    ngram: int
+
+    @cached_property
+    def _grams(self) -> dict[int, "_Grams"]:
+        """What is looked for, by length in words."""
+        found: dict[int, list[tuple[str, int]]] = {}
+        for number, problem in enumerate(self.problems):
+            lengths = [count_words(text) for text in problem.texts]
+            n = min(self.ngram, max(lengths, default=0))
+            for text, length in zip(problem.texts, lengths, strict=True):
+                if length >= n >= SHORTEST:
+                    found.setdefault(n, []).append((text, number))
+        return {n: _Grams.of(n, texts) for n, texts in sorted(found.items())}
+
+    def find(self, texts: Sequence[str]) -> list[str | None]:
+        """Return for each text the name of a problem of which something is in it, or None."""
+        # Nearly always nothing is found, and one cheap look at all texts is enough to know.
+        codes = word_codes("\n".join(texts))
+        if not any(grams.possible(codes) for grams in self._grams.values()):
+            return [None] * len(texts)
+        return [self._find(text) for text in texts]
+
+    def _find(self, text: str) -> str | None:
+        owners = (grams.owner(text) for grams in self._grams.values())
+        owner = next((number for number in owners if number is not None), None)
+        return None if owner is None else self.problems[owner].name
+
+
+@dataclass(frozen=True)
+class _Grams:
+    """All n words in a row of some problems."""
+
+    n: int
+    hashes: np.ndarray
+    """Sorted uint64."""
+    owners: np.ndarray
+    """The number of the problem that each is of."""
+    codes: np.ndarray
+    """The same of the words' codes, sorted."""
+    seen: np.ndarray
+    """By the first bits of such a hash, whether there is any."""
+
+    @classmethod
+    def of(cls, n: int, texts: list[tuple[str, int]]) -> "_Grams":
+        parts = [word_ngrams(text, n) for text, _ in texts]
+        owners = np.repeat([number for _, number in texts], [len(part) for part in parts])
+        hashes, first = np.unique(np.concatenate(parts), return_index=True)
+        codes = np.unique(np.concatenate([in_a_row(word_codes(text), n) for text, _ in texts]))
+        seen = np.zeros(1 << _BITS, bool)
+        seen[codes >> np.uint64(64 - _BITS)] = True
+        return cls(n, hashes, owners[first], codes, seen)
+
+    def possible(self, codes: np.ndarray) -> bool:
+        """Tell whether words of such codes may hold any of the grams."""
+        grams = in_a_row(codes, self.n)
+        grams = grams[self.seen[grams >> np.uint64(64 - _BITS)]]
+        places = np.minimum(np.searchsorted(self.codes, grams), len(self.codes) - 1)
+        return bool((self.codes[places] == grams).any())
+
+    def owner(self, text: str) -> int | None:
+        """Return the number of a problem that shares n words in a row with the text, or None."""
+        ours = word_ngrams(text, self.n)
+        places = np.minimum(np.searchsorted(self.hashes, ours), len(self.hashes) - 1)
+        hits = self.hashes[places] == ours
+        return int(self.owners[places[hits.argmax()]]) if hits.any() else None
+
+
+def read_benchmarks(patterns: Sequence[str], ngram: int) -> Benchmarks:
+    """Read the package's own benchmarks and those that the user names.
+
+    Args:
+        patterns: JSONL files (also `.gz`), JSON files with a list, or plain text; `*` matches.
+        ngram: Words in a row that count as overlap.
+
+    Raises:
+        UserError: If a pattern matches no file, or a file cannot be read.
+    """
+    own = Path(str(resources.files("jaxformer") / "embedded" / "benchmarks"))
+    files = [path for path in sorted(own.rglob("*")) if path.is_file()]
+    for pattern in patterns:
+        files += [Path(path) for path, _ in locate(pattern)]
+    problems: list[Problem] = []
+    digests = {}
+    for path in files:
+        try:
+            data = path.read_bytes()
+            content = gzip.decompress(data) if path.suffix == ".gz" else data
+            name = path.relative_to(own).as_posix() if path.is_relative_to(own) else path.name
+            problems += _problems(name, content.decode("utf-8"))
+        except (OSError, EOFError, ValueError) as error:
+            raise UserError(f"The benchmark {path} cannot be read: {error}.") from error
+        # A folder of the package's is one benchmark.
+        whole = name.split("/")[0] if path.is_relative_to(own) else name
+        digests.setdefault(whole, hashlib.sha256()).update(data)
+    files_read = {name: digest.hexdigest() for name, digest in digests.items()}
+    return Benchmarks(tuple(problems), files_read, ngram)
+
+
+def _problems(name: str, content: str) -> Iterator[Problem]:
+    bare = name.removesuffix(".gz")
+    if bare.endswith(".jsonl"):
+        records = [json.loads(line) for line in content.split("\n") if line.strip()]
+    elif bare.endswith(".json"):
+        parsed = json.loads(content)
+        records = parsed if isinstance(parsed, list) else [parsed]
+    else:
+        yield Problem(name, (content,))
+        return
+    for number, record in enumerate(records, 1):
+        yield Problem(f"{name}:{number}", tuple(_texts(record)))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every string within a record, and lists of strings as one text.
+
+    Prompts that are templates come with each case's values filled in, too.
+    """
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        strings = [item for item in value if isinstance(item, str)]
+        if len(strings) > 1:
+            yield "\n".join(strings)
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+        prompts, cases = value.get("prompts"), value.get("inputs")
+        if isinstance(prompts, list) and isinstance(cases, list):
+            for case in cases:
+                yield "\n".join(_fill(prompt, case) for prompt in prompts)
+
+
+def _fill(prompt: Any, case: Any) -> str:
+    try:
+        return str(prompt).format(**case)
+    except (LookupError, TypeError, ValueError):
+        return str(prompt)

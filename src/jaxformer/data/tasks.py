@@ -1,0 +1,178 @@
+"""Many independent pieces of work, on the cores of this machine or of a Ray cluster."""
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.forkserver import ensure_running
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Protocol
+
+from jaxformer.errors import UserError
+
+Task = Callable[[Path, int], None]
+"""Does one piece of work: the build's folder, the number of the piece. It leaves files only."""
+
+
+class Crew(Protocol):
+    """Those who do the work."""
+
+    def do(self, task: Task, folder: Path, numbers: Sequence[int]) -> Iterator[int]:
+        """Do all pieces, and yield the number of each when it is done."""
+        ...
+
+
+class Alone:
+    """Does all work in this process."""
+
+    def do(self, task: Task, folder: Path, numbers: Sequence[int]) -> Iterator[int]:
+        """Do all pieces, one after the other."""
+        for number in numbers:
+            task(folder, number)
+            yield number
+
+
+class _Cores:
+    """Processes with a pipe each: whichever is killed, the others and this one go on."""
+
+    def __init__(self, workers: int):
+        self.count = workers
+        self.context = multiprocessing.get_context("forkserver")
+        self.context.set_forkserver_preload(["jaxformer.data.stages"])
+        ensure_running()  # it imports while this process prepares the work
+        self.pipes: list[Connection] = []
+        self.processes: list[BaseProcess] = []
+
+    def start(self) -> None:
+        for _ in range(self.count):
+            ours, theirs = self.context.Pipe()
+            process = self.context.Process(target=_work, args=(theirs,), daemon=True)
+            process.start()
+            theirs.close()
+            self.pipes.append(ours)
+            self.processes.append(process)
+
+    def stop(self) -> None:
+        for process in self.processes:
+            process.kill()
+        for process, pipe in zip(self.processes, self.pipes, strict=True):
+            process.join()
+            pipe.close()
+
+    def do(self, task: Task, folder: Path, numbers: Sequence[int]) -> Iterator[int]:
+        if not self.processes:
+            self.start()
+        left = iter(numbers)
+        busy: dict[Connection, int] = {}
+
+        def hand_out(pipes: Iterable[Connection]) -> None:
+            for pipe, number in zip(pipes, left, strict=False):
+                pipe.send((task, folder, number))
+                busy[pipe] = number
+
+        try:
+            hand_out(self.pipes)
+            while busy:
+                for pipe in wait(busy):
+                    assert isinstance(pipe, Connection)
+                    error = pipe.recv()
+                    number = busy.pop(pipe)
+                    if error is not None:
+                        raise error
+                    hand_out([pipe])
+                    yield number
+        except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+            busy.clear()
+            raise UserError(
+                "A worker process was killed, perhaps for want of memory; run the same command "
+                "again to go on, with fewer --workers."
+            ) from error
+        finally:
+            for pipe in busy:
+                with contextlib.suppress(OSError, EOFError):
+                    pipe.recv()
+
+
+def _work(pipe: Connection) -> None:
+    """Do what comes through a pipe, and tell the end of each piece."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    while True:
+        task, folder, number = pipe.recv()
+        try:
+            task(folder, number)
+            pipe.send(None)
+        except Exception as error:
+            error.add_note(traceback.format_exc())
+            pipe.send(error)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that it works for is killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
+
+
+class _Ray:
+    def __init__(self, ray: Any):
+        self.ray = ray
+
+    def do(self, task: Task, folder: Path, numbers: Sequence[int]) -> Iterator[int]:
+        remote = self.ray.remote(task)
+        limit = 4 * int(self.ray.cluster_resources().get("CPU", 1))
+        pending: dict[Any, int] = {}
+        left = iter(numbers)
+        while True:
+            for _, number in zip(range(limit - len(pending)), left, strict=False):
+                pending[remote.remote(folder, number)] = number
+            if not pending:
+                return
+            [done], _ = self.ray.wait(list(pending), num_returns=1)
+            try:
+                self.ray.get(done)
+            except self.ray.exceptions.RayTaskError as error:
+                raise error.cause from error
+            yield pending.pop(done)
+
+
+@contextlib.contextmanager
+def crew(workers: int, on: str = "cores") -> Iterator[Crew]:
+    """Hire workers: processes here, or the tasks of a Ray cluster (`RAY_ADDRESS`, or a local one).
+
+    The machines of a cluster must see the same folders.
+
+    Raises:
+        UserError: If Ray is wanted and not installed.
+    """
+    if on == "ray":
+        try:
+            import ray
+        except ImportError as error:
+            raise UserError("Ray is not installed; pip install 'jaxformer[ray]'.") from error
+        started = not ray.is_initialized()
+        if started:
+            address = os.environ.get("RAY_ADDRESS")
+            ray.init(
+                address=address,
+                num_cpus=None if address else workers,
+                include_dashboard=None if address else False,
+                log_to_driver=False,
+                logging_level=logging.WARNING,
+            )
+        try:
+            yield _Ray(ray)
+        finally:
+            if started:
+                ray.shutdown()
+        return
+    cores = _Cores(workers)
+    try:
+        yield cores
+    finally:
+        cores.stop()

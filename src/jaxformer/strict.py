@@ -1,0 +1,58 @@
+"""TOML files that people write, read strictly: an unknown key is an error."""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from jaxformer.errors import UserError
+
+NAME = r"^[A-Za-z0-9][\w.-]*$"
+"""What a name must match that becomes a folder."""
+
+
+class Strict(BaseModel):
+    """Read-only settings; a key that is not among the fields is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_toml(path: Path | str, model: type[M]) -> M:
+    """Read and check a TOML file.
+
+    Raises:
+        UserError: If the file is missing or is not TOML, or a key is unknown, missing or wrong.
+    """
+    path = Path(path)
+    try:
+        return model.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except FileNotFoundError as error:
+        raise UserError(f"There is no recipe {path}.") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UserError(f"{path} is not a TOML file: {error}.") from error
+    except ValidationError as error:
+        # A misspelt key also makes the right one missing; the misspelling is what helps.
+        unknown = [e for e in error.errors() if e["type"] == "extra_forbidden"]
+        first = (unknown or error.errors())[0]
+        where = ".".join(map(str, first["loc"])) or "the recipe"
+        what = first["msg"]
+        if unknown:
+            known = [str(e["loc"][-1]) for e in error.errors() if e["type"] == "missing"]
+            near = difflib.get_close_matches(str(first["loc"][-1]), [*known, *_keys(model)], 1)
+            what = "no such key" + (f", did you mean {near[0]}" if near else "")
+        raise UserError(f"{path}: {where}: {what}; see docs/formats.md.") from error
+
+
+def _keys(model: type[BaseModel]) -> set[str]:
+    """Return the names of all fields, those of nested settings too."""
+    keys: set[str] = set()
+    for definition in model.model_json_schema().get("$defs", {}).values():
+        keys |= definition.get("properties", {}).keys()
+    return keys | model.model_fields.keys()
