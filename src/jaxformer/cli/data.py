@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from jaxformer.data.survey import DecodedRow, Group, Lengths, Sample, Survey
-    from jaxformer.data.tasks import Crew
 
 app = typer.Typer(help="Build data sets for training, and look into them.", no_args_is_help=True)
 
@@ -48,30 +47,24 @@ def build(
 
         jaxformer data build recipes/corpora --out corpora
     """
-    from jaxformer.data.tasks import crew
-
-    with crew(workers or len(os.sched_getaffinity(0)), on) as hired:
-        _build(recipes, out, hired)
-
-
-def _build(recipes: list[Path], out: Path, hired: "Crew") -> None:
-    # Imported only now: the workers start meanwhile.
     from rich.console import Console
 
-    from jaxformer.data.build import build
+    from jaxformer.data.build import build as run
     from jaxformer.data.recipe import read_recipe
+    from jaxformer.data.tasks import crew
 
     checked = [read_recipe(file) for path in recipes for file in _recipe_files(path)]
     if len({recipe.name for recipe in checked}) < len(checked):
         raise UserError("Two of the recipes have the same name; a data set's folder needs its own.")
     console = Console(stderr=True)
-    for recipe in checked:
-        folder = out / recipe.name
-        if len(checked) > 1:
-            console.rule(recipe.name)
-        manifest = build(recipe, folder, console, hired)
-        size = f"{manifest.documents:,} documents, {manifest.tokens:,} tokens"
-        print(f"{folder}: {size}, {sum(manifest.rows):,} rows of {manifest.context:,}")
+    with crew(workers or len(os.sched_getaffinity(0)), on) as hired:
+        for recipe in checked:
+            folder = out / recipe.name
+            if len(checked) > 1:
+                console.rule(recipe.name)
+            manifest = run(recipe, folder, console, hired)
+            size = f"{manifest.documents:,} documents, {manifest.tokens:,} tokens"
+            print(f"{folder}: {size}, {sum(manifest.rows):,} rows of {manifest.context:,}")
 
 
 def _recipe_files(path: Path) -> list[Path]:

@@ -30,13 +30,15 @@ from rich.progress import (
 from jaxformer import tokenizer as tokenizers
 from jaxformer.checkpoints import hub
 from jaxformer.data import encode, ledger, sources, stages, workfiles
+from jaxformer.data.job import Job, open_job, piece_path
 from jaxformer.data.manifest import FILE, Manifest, digest, read_manifest
 from jaxformer.data.recipe import CorpusRecipe
 from jaxformer.data.shards import shard_path
-from jaxformer.data.stages import Job, open_job
 from jaxformer.data.tasks import Alone, Crew, Task
 from jaxformer.errors import UserError
 
+MOST_UNITS = 1024
+"""About so many units at most; in larger corpora a unit has several pieces."""
 RANGE_BYTES = 1 << 28
 """Of input, whose hashes one task seeks duplicates in."""
 SHARD_BYTES = 1 << 24
@@ -123,26 +125,37 @@ def _plan(recipe: CorpusRecipe, folder: Path) -> Job:
         plan = json.loads(path.read_text("utf-8"))
         _same_recipe(plan["recipe"], recipe, folder)
     else:
-        (work / "units").mkdir(exist_ok=True)
-        sizes, owners = [], []
-        job = Job(folder, recipe, 0, 0)
-        _ = job.benchmarks  # so that a missing file is noticed now
-        for number, source in enumerate(recipe.sources):
-            for unit in sources.plan(source):
-                _write_json(job.unit(len(sizes)).with_suffix(".json"), unit | {"source": number})
-                sizes.append(unit["size"])
-                owners.append(number)
+        for name in ("pieces", "units", "exact", "near"):
+            (work / name).mkdir(exist_ok=True)
+        units = _units(recipe, work)
         plan = {
             "recipe": recipe.model_dump(mode="json"),
-            "sizes": sizes,
-            "sources": owners,
-            "ranges": max(1, -(-sum(sizes) // RANGE_BYTES)),
+            "units": units,
+            "ranges": max(1, -(-sum(unit["size"] for unit in units) // RANGE_BYTES)),
         }
-        for kind in ("exact", "near"):
-            (work / kind).mkdir(exist_ok=True)
         _write_json(path, plan)
     open_job.cache_clear()
-    return open_job(folder)
+    job = open_job(folder)
+    _ = job.benchmarks  # so that a missing file is noticed now
+    return job
+
+
+def _units(recipe: CorpusRecipe, work: Path) -> list[dict[str, int]]:
+    """Write the pieces of all sources down, and say which of them, in a row, are a unit each."""
+    pieces: list[tuple[int, int]] = []
+    for number, source in enumerate(recipe.sources):
+        for piece in sources.plan(source):
+            _write_json(piece_path(work, len(pieces)), piece)
+            pieces.append((number, piece["size"]))
+    most = -(-len(pieces) // MOST_UNITS)
+    units: list[dict[str, int]] = []
+    for place, (source, size) in enumerate(pieces):
+        last = units[-1] if units else None
+        if last and last["source"] == source and place - last["first"] < most:
+            last["end"], last["size"] = place + 1, last["size"] + size
+        else:
+            units.append({"source": source, "first": place, "end": place + 1, "size": size})
+    return units
 
 
 def _write_json(path: Path, value: Any) -> None:
@@ -151,8 +164,7 @@ def _write_json(path: Path, value: Any) -> None:
 
 
 def _run_stages(job: Job, hired: Crew, progress: Progress, console: Console) -> None:
-    plan = json.loads((job.work / "plan.json").read_text("utf-8"))
-    units = range(job.units)
+    units = range(len(job.units))
 
     def run(title: str, task: Task, sizes: Sequence[int], path: Callable[[int], Path]) -> None:
         left = [number for number in range(len(sizes)) if not path(number).exists()]
@@ -163,7 +175,7 @@ def _run_stages(job: Job, hired: Crew, progress: Progress, console: Console) -> 
             progress.advance(bar, sizes[number])
         progress.update(bar, total=total or 1, completed=total or 1)
 
-    run("read and filter", stages.read_unit, plan["sizes"], job.unit)
+    run("read and filter", stages.read_unit, [unit["size"] for unit in job.units], job.unit)
     rows = [workfiles.count_rows(job.unit(unit)) for unit in units]
     np.save(job.work / "ledger.npy", np.cumsum([0, *rows])[:-1])
     for kind, task, suffix in (
@@ -184,7 +196,7 @@ def _run_stages(job: Job, hired: Crew, progress: Progress, console: Console) -> 
     run("encode", stages.encode_unit, sizes, lambda n: job.unit(n).with_suffix(".index.npy"))
     total = sum(job.unit(unit).with_suffix(".tokens").stat().st_size for unit in units)
     if not total:
-        ledger.write_ledger(job, plan["sources"])
+        ledger.write_ledger(job)
         raise UserError(
             f"No document of {job.recipe.name} is left; see in {job.folder / ledger.FILE} which "
             "rules dropped them, and loosen these."
@@ -225,8 +237,8 @@ def _warn(console: Console, sentence: str) -> None:
 
 def _share(job: Job, size: int) -> Iterator[str]:
     """Yield about so many bytes of text, drawn from the whole corpus."""
-    total = sum(job.unit(unit).stat().st_size for unit in range(job.units))
-    for unit in range(job.units):
+    total = sum(job.unit(unit).stat().st_size for unit in range(len(job.units)))
+    for unit in range(len(job.units)):
         for row, _, text, _ in stages.kept(job, unit):
             [key] = stages.shuffle_keys(job.recipe.seed, unit, np.array([row]))
             if float(key) * total <= 2.0**64 * size:
@@ -239,14 +251,14 @@ def _encoder(job: Job) -> str:
     name = f"{chosen} {version(chosen)}"
     distrusted = len(list((job.work / "units").glob("*.distrusted")))
     if distrusted:
-        name += f"; {encode.REFERENCE} {version(encode.REFERENCE)} for {distrusted} of {job.units}"
+        name += f"; {encode.REFERENCE} {version(encode.REFERENCE)}"
+        name += f" for {distrusted} of {len(job.units)} units"
     return name
 
 
 def _account(job: Job) -> Manifest:
     """Write the ledger and, last of all, the manifest."""
-    plan = json.loads((job.work / "plan.json").read_text("utf-8"))
-    accounts = ledger.write_ledger(job, plan["sources"])
+    accounts = ledger.write_ledger(job)
     rows, documents, tokens = [], 0, 0
     for number in range(job.shards):
         with np.load(shard_path(job.folder, number, "npz")) as index:

@@ -20,7 +20,7 @@ from jaxformer.data.ngrams import count_words, in_a_row, word_codes, word_ngrams
 from jaxformer.data.sources.files import locate
 from jaxformer.errors import UserError
 
-_BITS = 22
+_BITS = 20
 SHORTEST = 5
 """Words that a short problem must have to be looked for."""
 
@@ -57,7 +57,7 @@ class Benchmarks:
     def find(self, texts: Sequence[str]) -> list[str | None]:
         """Return for each text the name of a problem of which something is in it, or None."""
         # Nearly always nothing is found, and one cheap look at all texts is enough to know.
-        codes = word_codes("\n".join(texts))
+        codes = word_codes("\n".join(text if text.isascii() else text.lower() for text in texts))
         if not any(grams.possible(codes) for grams in self._grams.values()):
             return [None] * len(texts)
         return [self._find(text) for text in texts]
@@ -87,7 +87,9 @@ class _Grams:
         parts = [word_ngrams(text, n) for text, _ in texts]
         owners = np.repeat([number for _, number in texts], [len(part) for part in parts])
         hashes, first = np.unique(np.concatenate(parts), return_index=True)
-        codes = np.unique(np.concatenate([in_a_row(word_codes(text), n) for text, _ in texts]))
+        codes = np.unique(
+            np.concatenate([in_a_row(word_codes(text.lower()), n) for text, _ in texts])
+        )
         seen = np.zeros(1 << _BITS, bool)
         seen[codes >> np.uint64(64 - _BITS)] = True
         return cls(n, hashes, owners[first], codes, seen)

@@ -16,7 +16,7 @@ from jaxformer.errors import UserError
 from jaxformer.tokenizer import END_OF_TEXT
 
 FAST, REFERENCE = "gigatoken", "tokenizers"
-SAMPLE, SAMPLE_LENGTH = 8, 4000
+SAMPLE, SAMPLE_LENGTH = 4, 2000
 """Documents of a unit that are compared, and characters of each."""
 
 

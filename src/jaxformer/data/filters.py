@@ -61,14 +61,10 @@ def size(document: Document, limit: int) -> str | None:
     return f"{found:,} bytes" if found > limit else None
 
 
-def count_lines(text: str) -> int:
-    """Return the number of lines; a last one without line break counts."""
-    return text.count("\n") + (not text.endswith("\n"))
-
-
 def mean_line(text: str) -> float:
     """Return the mean number of characters of a line."""
-    return (len(text) - text.count("\n")) / count_lines(text)
+    breaks = text.count("\n")
+    return (len(text) - breaks) / (breaks + (not text.endswith("\n")))
 
 
 def mean_line_length(document: Document, limit: int) -> str | None:
@@ -123,8 +119,14 @@ def generated(document: Document, _: bool = True) -> str | None:
 
 def longest_line(document: Document, limit: int) -> str | None:
     """Drop a document with a line of more than so many characters."""
-    longest = max(map(len, document.text.split("\n")))
-    return f"a line of {longest:,} characters" if longest > limit else None
+    text, start = document.text, 0
+    while start + limit < len(text):
+        # From a line's start, the last break within reach tells that the lines before it fit.
+        start = text.rfind("\n", start, start + limit + 1) + 1
+        if not start:
+            longest = max(map(len, text.split("\n")))
+            return f"a line of {longest:,} characters"
+    return None
 
 
 def digit_share(text: str) -> float:
@@ -135,7 +137,10 @@ def digit_share(text: str) -> float:
 
 def digits(document: Document, limit: float) -> str | None:
     """Drop a document of which more than this share is decimal or hexadecimal digits."""
-    share = digit_share(document.text)
+    text = document.text
+    if text.count(" ") > (1 - limit) * len(text):
+        return None  # enough of what is no digit; quickly found, and nearly always there
+    share = digit_share(text)
     return f"{share:.1%} digits" if share > limit else None
 
 

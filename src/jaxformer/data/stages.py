@@ -4,24 +4,20 @@ A task is a function of files that earlier stages left, so it may run anywhere a
 times, and gives the same bytes each time.
 """
 
-import functools
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxformer.data import duplicates, languages, minhash, packing, sources, workfiles
-from jaxformer.data.contamination import Benchmarks, read_benchmarks
+from jaxformer.data import duplicates, languages, ledger, minhash, packing, sources, workfiles
 from jaxformer.data.documents import Document, Dropped, drop, prompt_spans
-from jaxformer.data.encode import Encoder, load_encoder, mark_prompts, trusted
+from jaxformer.data.encode import Encoder, mark_prompts, trusted
 from jaxformer.data.filters import apply
+from jaxformer.data.job import Job, open_job, piece_path
 from jaxformer.data.ngrams import code_ngrams, mix
-from jaxformer.data.recipe import CorpusRecipe
 from jaxformer.data.shards import Shard, write_shard
 
 INDEX = np.dtype([("key", "<u8"), ("start", "<u8"), ("length", "<u4"), ("row", "<u4")])
@@ -29,62 +25,6 @@ INDEX = np.dtype([("key", "<u8"), ("start", "<u8"), ("length", "<u4"), ("row", "
 
 CHECKED_BYTES = 100_000
 """Text that is compared with benchmarks at once: the arrays stay in the processor's cache."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What every task of a build knows."""
-
-    folder: Path
-    """The data set's folder."""
-    recipe: CorpusRecipe
-    units: int
-    """Pieces of the corpus that are read and encoded by one task each."""
-    ranges: int
-    """Ranges of hash values in which duplicates are sought by one task each."""
-
-    @cached_property
-    def shards(self) -> int:
-        """Shards that the tokens fill, known when all are there."""
-        return json.loads((self.work / "shards.json").read_text("utf-8"))
-
-    @property
-    def work(self) -> Path:
-        """The folder of files that are removed in the end."""
-        return self.folder / "work"
-
-    @cached_property
-    def benchmarks(self) -> Benchmarks:
-        """What must not be in the data."""
-        settings = self.recipe.contamination
-        return read_benchmarks(settings.benchmarks, settings.ngram)
-
-    @cached_property
-    def encoder(self) -> Encoder:
-        """The encoder that this build chose."""
-        chosen = json.loads((self.work / "encoder.json").read_text("utf-8"))
-        return load_encoder(self.folder / "tokenizer", chosen["encoder"])
-
-    def unit(self, number: int) -> Path:
-        """The Arrow file of a unit; others of the same unit stand beside it."""
-        return self.work / "units" / f"{number:06d}.arrow"
-
-    def duplicates(self, kind: str) -> Path:
-        """The folder of `exact` or `near` duplicates."""
-        return self.work / kind
-
-    @cached_property
-    def prompts_marked(self) -> bool:
-        """Whether any unit holds conversations."""
-        return any((self.work / "units").glob("*.prompts"))
-
-
-@functools.lru_cache(1)
-def open_job(folder: Path) -> Job:
-    """Read the plan of a build."""
-    plan = json.loads((folder / "work" / "plan.json").read_text("utf-8"))
-    recipe = CorpusRecipe.model_validate(plan["recipe"])
-    return Job(folder, recipe, len(plan["sizes"]), plan["ranges"])
 
 
 def read_unit(folder: Path, number: int) -> None:
@@ -124,12 +64,16 @@ def read_unit(folder: Path, number: int) -> None:
 
 
 def _documents(job: Job, number: int) -> Iterator[Document | Dropped]:
-    unit = json.loads(job.unit(number).with_suffix(".json").read_text("utf-8"))
+    unit, filters = job.units[number], job.recipe.filters
     source = job.recipe.sources[unit["source"]]
-    filters = job.recipe.filters
+    pieces = (
+        json.loads(piece_path(job.work, piece).read_text("utf-8"))
+        for piece in range(unit["first"], unit["end"])
+    )
     filtered = (
         apply(item, filters, job.recipe.languages) if isinstance(item, Document) else item
-        for item in sources.read(source, unit, filters.encoding)
+        for piece in pieces
+        for item in sources.read(source, piece, filters.encoding)
     )
     for items in _together(filtered, CHECKED_BYTES):
         texts = [item.text for item in items if isinstance(item, Document)]
@@ -172,7 +116,7 @@ def _save_signatures(path: Path, rows: int, signatures: dict[int, np.ndarray]) -
 def find_exact(folder: Path, number: int) -> None:
     """Find the exact duplicates in one range of digests."""
     job = open_job(folder)
-    files = [job.unit(unit).with_suffix(".digests.npy") for unit in range(job.units)]
+    files = [job.unit(unit).with_suffix(".digests.npy") for unit in range(len(job.units))]
     found = duplicates.exact(files, number, job.ranges)
     workfiles.save(job.duplicates("exact") / f"{number:06d}.npy", found)
 
@@ -180,7 +124,7 @@ def find_exact(folder: Path, number: int) -> None:
 def find_near(folder: Path, number: int) -> None:
     """Find the near duplicates in one range of band hashes."""
     job = open_job(folder)
-    units = [job.unit(unit) for unit in range(job.units)]
+    units = [job.unit(unit) for unit in range(len(job.units))]
     threshold = float(job.recipe.duplicates.near)
     found = duplicates.near(units, job.duplicates("exact"), number, job.ranges, threshold)
     workfiles.save(job.duplicates("near") / f"{number:06d}.npy", found)
@@ -216,7 +160,7 @@ def shuffle_keys(seed: int, unit: int, rows: np.ndarray) -> np.ndarray:
 
 
 def encode_unit(folder: Path, number: int) -> None:
-    """Encode what is left of a unit."""
+    """Encode what is left of a unit, and write down what became of the rest."""
     job = open_job(folder)
     path = job.unit(number)
     entries: list[tuple[int, int, int]] = []
@@ -248,6 +192,7 @@ def encode_unit(folder: Path, number: int) -> None:
     if entries:
         index["row"], index["start"], index["length"] = np.array(entries).T
     index["key"] = shuffle_keys(job.recipe.seed, number, index["row"])
+    ledger.write_part(job, number, index)
     workfiles.save(path.with_suffix(".index.npy"), np.sort(index))
 
 
@@ -269,7 +214,7 @@ def pack_shard(folder: Path, number: int) -> None:
     """Gather the documents whose keys are in one range, in the order of their keys."""
     job = open_job(folder)
     firsts = np.load(job.work / "ledger.npy")
-    files = [job.unit(unit).with_suffix(".index.npy") for unit in range(job.units)]
+    files = [job.unit(unit).with_suffix(".index.npy") for unit in range(len(job.units))]
     parts, units = [], []
     for unit, part in duplicates.slices(files, number, job.shards, key="key"):
         parts.append(part)

@@ -4,11 +4,12 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
-from multiprocessing.forkserver import ensure_running
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,17 +42,14 @@ class _Cores:
     """Processes with a pipe each: whichever is killed, the others and this one go on."""
 
     def __init__(self, workers: int):
-        self.count = workers
-        self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(["jaxformer.data.stages"])
-        ensure_running()  # it imports while this process prepares the work
+        # A fork is ready at once, and safe while there is one thread.
+        alone = threading.active_count() == 1 and "jax" not in sys.modules
+        context: Any = multiprocessing.get_context("fork" if alone else "forkserver")
         self.pipes: list[Connection] = []
         self.processes: list[BaseProcess] = []
-
-    def start(self) -> None:
-        for _ in range(self.count):
-            ours, theirs = self.context.Pipe()
-            process = self.context.Process(target=_work, args=(theirs,), daemon=True)
+        for _ in range(workers):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_work, args=(theirs,), daemon=True)
             process.start()
             theirs.close()
             self.pipes.append(ours)
@@ -65,8 +63,6 @@ class _Cores:
             pipe.close()
 
     def do(self, task: Task, folder: Path, numbers: Sequence[int]) -> Iterator[int]:
-        if not self.processes:
-            self.start()
         left = iter(numbers)
         busy: dict[Connection, int] = {}
 
@@ -100,6 +96,7 @@ class _Cores:
 
 def _work(pipe: Connection) -> None:
     """Do what comes through a pipe, and tell the end of each piece."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees to it
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         task, folder, number = pipe.recv()

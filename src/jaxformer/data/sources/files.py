@@ -21,7 +21,7 @@ from jaxformer.errors import UserError
 Unit: TypeAlias = dict[str, Any]
 """A piece of work that JSON can hold; `size` is its bytes of input, 0 if unknown."""
 
-UNIT_BYTES = 16_000_000
+UNIT_BYTES = 4_000_000
 FILE_LIMIT = 64_000_000
 """A document above this is never in memory as a whole."""
 

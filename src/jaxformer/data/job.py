@@ -1,0 +1,73 @@
+"""A build as each of its tasks sees it: the recipe, the plan, and where files are."""
+
+import functools
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from jaxformer.data.contamination import Benchmarks, read_benchmarks
+from jaxformer.data.encode import Encoder, load_encoder
+from jaxformer.data.recipe import CorpusRecipe
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every task of a build knows."""
+
+    folder: Path
+    """The data set's folder."""
+    recipe: CorpusRecipe
+    units: list[dict[str, int]]
+    """Parts of the corpus that one task each reads and encodes: the number of the `source`, the
+    `first` and the `end` of its pieces in the plan, and its `size` in bytes."""
+    ranges: int
+    """Ranges of hash values in which duplicates are sought by one task each."""
+
+    @cached_property
+    def shards(self) -> int:
+        """Shards that the tokens fill, known when all are there."""
+        return json.loads((self.work / "shards.json").read_text("utf-8"))
+
+    @property
+    def work(self) -> Path:
+        """The folder of files that are removed in the end."""
+        return self.folder / "work"
+
+    @cached_property
+    def benchmarks(self) -> Benchmarks:
+        """What must not be in the data."""
+        settings = self.recipe.contamination
+        return read_benchmarks(settings.benchmarks, settings.ngram)
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The encoder that this build chose."""
+        chosen = json.loads((self.work / "encoder.json").read_text("utf-8"))
+        return load_encoder(self.folder / "tokenizer", chosen["encoder"])
+
+    def unit(self, number: int) -> Path:
+        """The Arrow file of a unit; others of the same unit stand beside it."""
+        return self.work / "units" / f"{number:06d}.arrow"
+
+    def duplicates(self, kind: str) -> Path:
+        """The folder of `exact` or `near` duplicates."""
+        return self.work / kind
+
+    @cached_property
+    def prompts_marked(self) -> bool:
+        """Whether any unit holds conversations."""
+        return any((self.work / "units").glob("*.prompts"))
+
+
+@functools.lru_cache(1)
+def open_job(folder: Path) -> Job:
+    """Read the plan of a build."""
+    plan = json.loads((folder / "work" / "plan.json").read_text("utf-8"))
+    recipe = CorpusRecipe.model_validate(plan["recipe"])
+    return Job(folder, recipe, plan["units"], plan["ranges"])
+
+
+def piece_path(work: Path, number: int) -> Path:
+    """Return where the plan says what to read."""
+    return work / "pieces" / f"{number:06d}.json"
