@@ -83,7 +83,7 @@ def small_units(monkeypatch):
     """Many units, ranges and shards of little text."""
     monkeypatch.setattr(source_files, "UNIT_BYTES", 40_000)
     monkeypatch.setattr(build_module, "RANGE_BYTES", 200_000)
-    monkeypatch.setattr(build_module, "SHARD_BYTES", 100_000)
+    monkeypatch.setattr(build_module, "SHARD_BYTES", (100_000, 100_000))
 
 
 @pytest.mark.parametrize("packing", ["cut", "fit"])
@@ -265,7 +265,7 @@ from jaxformer.data.recipe import read_recipe
 from jaxformer.data.sources import files
 from jaxformer.data.tasks import crew
 if __name__ == "__main__":
-    files.UNIT_BYTES, module.RANGE_BYTES, module.SHARD_BYTES = 40_000, 200_000, 100_000
+    files.UNIT_BYTES, module.RANGE_BYTES, module.SHARD_BYTES = 40_000, 200_000, (9, 100_000)
     with crew(2) as hired:
         module.build(read_recipe(sys.argv[1]), Path(sys.argv[2]), Console(stderr=True), hired)
 """

@@ -10,6 +10,7 @@ import fcntl
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from rich.progress import (
 from jaxformer import tokenizer as tokenizers
 from jaxformer.checkpoints import hub
 from jaxformer.data import encode, ledger, sources, stages, workfiles
+from jaxformer.data.contamination import read_benchmarks
 from jaxformer.data.job import Job, open_job, piece_path
 from jaxformer.data.manifest import FILE, Manifest, digest, read_manifest
 from jaxformer.data.recipe import CorpusRecipe
@@ -37,12 +39,14 @@ from jaxformer.data.shards import shard_path
 from jaxformer.data.tasks import Alone, Crew, Task
 from jaxformer.errors import UserError
 
-MOST_UNITS = 1024
+MOST_UNITS = 256
 """About so many units at most; in larger corpora a unit has several pieces."""
 RANGE_BYTES = 1 << 28
 """Of input, whose hashes one task seeks duplicates in."""
-SHARD_BYTES = 1 << 24
-"""Of tokens, about which a shard holds."""
+SHARDS = 8
+"""So many at least, if they reach the smaller size."""
+SHARD_BYTES = 1 << 24, 1 << 26
+"""Of tokens: smallest and largest size of a shard."""
 LEARN_BYTES = 50_000_000
 """Of text, from which a tokenizer is learnt."""
 
@@ -65,6 +69,7 @@ def build(
         UserError: If a source or tokenizer is missing, the folder holds another recipe's data, or
             nothing is left of the corpus.
     """
+    folder = folder.absolute()  # other processes may be elsewhere
     if (folder / FILE).exists():
         return _finished(recipe, folder, console)
     (folder / "work").mkdir(parents=True, exist_ok=True)
@@ -127,17 +132,18 @@ def _plan(recipe: CorpusRecipe, folder: Path) -> Job:
     else:
         for name in ("pieces", "units", "exact", "near"):
             (work / name).mkdir(exist_ok=True)
+        settings = recipe.contamination
+        benchmarks = read_benchmarks(settings.benchmarks, settings.ngram)
+        workfiles.save_json(work / "benchmarks.json", asdict(benchmarks))
         units = _units(recipe, work)
         plan = {
             "recipe": recipe.model_dump(mode="json"),
             "units": units,
             "ranges": max(1, -(-sum(unit["size"] for unit in units) // RANGE_BYTES)),
         }
-        _write_json(path, plan)
+        workfiles.save_json(path, plan)
     open_job.cache_clear()
-    job = open_job(folder)
-    _ = job.benchmarks  # so that a missing file is noticed now
-    return job
+    return open_job(folder)
 
 
 def _units(recipe: CorpusRecipe, work: Path) -> list[dict[str, int]]:
@@ -145,7 +151,7 @@ def _units(recipe: CorpusRecipe, work: Path) -> list[dict[str, int]]:
     pieces: list[tuple[int, int]] = []
     for number, source in enumerate(recipe.sources):
         for piece in sources.plan(source):
-            _write_json(piece_path(work, len(pieces)), piece)
+            workfiles.save_json(piece_path(work, len(pieces)), piece)
             pieces.append((number, piece["size"]))
     most = -(-len(pieces) // MOST_UNITS)
     units: list[dict[str, int]] = []
@@ -156,11 +162,6 @@ def _units(recipe: CorpusRecipe, work: Path) -> list[dict[str, int]]:
         else:
             units.append({"source": source, "first": place, "end": place + 1, "size": size})
     return units
-
-
-def _write_json(path: Path, value: Any) -> None:
-    with workfiles.whole(path) as part:
-        part.write_text(json.dumps(value, indent=1) + "\n", "utf-8")
 
 
 def _run_stages(job: Job, hired: Crew, progress: Progress, console: Console) -> None:
@@ -202,7 +203,9 @@ def _run_stages(job: Job, hired: Crew, progress: Progress, console: Console) -> 
             "rules dropped them, and loosen these."
         )
     if not (job.work / "shards.json").exists():
-        _write_json(job.work / "shards.json", -(-total // SHARD_BYTES))
+        smallest, largest = SHARD_BYTES
+        size = min(max(total // SHARDS, smallest), largest)
+        workfiles.save_json(job.work / "shards.json", -(-total // size))
     run(
         "shuffle and pack",
         stages.pack_shard,
@@ -228,7 +231,7 @@ def _tokenizer(job: Job, console: Console) -> None:
     except UserError as error:
         chosen = encode.REFERENCE
         _warn(console, f"{error} Encoding takes many times longer without it.")
-    _write_json(job.work / "encoder.json", {"encoder": chosen})
+    workfiles.save_json(job.work / "encoder.json", {"encoder": chosen})
 
 
 def _warn(console: Console, sentence: str) -> None:

@@ -140,6 +140,13 @@ def read_benchmarks(patterns: Sequence[str], ngram: int) -> Benchmarks:
     return Benchmarks(tuple(problems), files_read, ngram)
 
 
+def load_benchmarks(path: Path) -> Benchmarks:
+    """Read benchmarks that were put together in one JSON file (`asdict`)."""
+    written = json.loads(path.read_text("utf-8"))
+    problems = (Problem(found["name"], tuple(found["texts"])) for found in written["problems"])
+    return Benchmarks(tuple(problems), written["files"], written["ngram"])
+
+
 def _problems(name: str, content: str) -> Iterator[Problem]:
     bare = name.removesuffix(".gz")
     if bare.endswith(".jsonl"):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from jaxformer.data.contamination import Benchmarks, read_benchmarks
+from jaxformer.data.contamination import Benchmarks, load_benchmarks
 from jaxformer.data.encode import Encoder, load_encoder
 from jaxformer.data.recipe import CorpusRecipe
 
@@ -37,8 +37,7 @@ class Job:
     @cached_property
     def benchmarks(self) -> Benchmarks:
         """What must not be in the data."""
-        settings = self.recipe.contamination
-        return read_benchmarks(settings.benchmarks, settings.ngram)
+        return load_benchmarks(self.work / "benchmarks.json")
 
     @cached_property
     def encoder(self) -> Encoder:

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -52,6 +53,12 @@ def save(path: Path, array: np.ndarray) -> None:
     """Write an array as `.npy`."""
     with whole(path) as part, part.open("wb") as file:
         np.save(file, array)
+
+
+def save_json(path: Path, value: Any) -> None:
+    """Write a value as JSON."""
+    with whole(path) as part:
+        part.write_text(json.dumps(value, indent=1) + "\n", "utf-8")
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
