@@ -375,8 +375,8 @@ def test_a_full_disk_ends_in_one_sentence_and_what_was_built_stays(tmp_path, tom
     )
     assert limited.returncode == 2, limited.stderr
     last = limited.stderr.strip().splitlines()[-1]
-    assert last.startswith("jaxformer: ")
-    assert "too large" in last or "space" in last
+    assert last.startswith(f"jaxformer: There is no room for {tmp_path / 'corpus'}: ")
+    assert last.endswith("; make some and give the same command again.")
     assert "Traceback" not in limited.stderr
     made = read_recipe(toml)
     build(made, tmp_path / "corpus", CONSOLE, two)

@@ -1,7 +1,6 @@
 """Building data sets, and looking into them."""
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -57,7 +56,7 @@ def build(
     if len({recipe.name for recipe in checked}) < len(checked):
         raise UserError("Two of the recipes have the same name; a data set's folder needs its own.")
     console = Console(stderr=True)
-    with crew(workers or len(os.sched_getaffinity(0)), on) as hired:
+    with crew(workers, on) as hired:
         for recipe in checked:
             folder = out / recipe.name
             if len(checked) > 1:

@@ -73,7 +73,7 @@ def build(
     if (folder / FILE).exists():
         return _finished(recipe, folder, console)
     (folder / "work").mkdir(parents=True, exist_ok=True)
-    with _alone(folder), _progress(console) as progress:
+    with _alone(folder), _room(folder), _progress(console) as progress:
         workfiles.remove_parts(folder)
         job = _plan(recipe, folder)
         _run_stages(job, hired or Alone(), progress, console)
@@ -108,6 +108,20 @@ def _alone(folder: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise UserError(f"Another build is at work in {folder}; wait for it.") from error
         yield
+
+
+@contextlib.contextmanager
+def _room(folder: Path) -> Iterator[None]:
+    """Say what to do where there is no room for a file."""
+    try:
+        yield
+    except OSError as error:
+        if workfiles.disk_is_full(error):
+            raise UserError(
+                f"There is no room for {folder}: {error.strerror or 'the disk is full'}; "
+                "make some and give the same command again."
+            ) from error
+        raise
 
 
 def _progress(console: Console) -> Progress:

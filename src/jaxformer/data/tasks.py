@@ -139,14 +139,18 @@ class _Ray:
 
 
 @contextlib.contextmanager
-def crew(workers: int, on: str = "cores") -> Iterator[Crew]:
+def crew(workers: int | None = None, on: str = "cores") -> Iterator[Crew]:
     """Hire workers: processes here, or the tasks of a Ray cluster (`RAY_ADDRESS`, or a local one).
 
-    The machines of a cluster must see the same folders.
+    The machines of a cluster must see the same folders. There is a worker a core if no number is
+    given.
 
     Raises:
         UserError: If Ray is wanted and not installed.
     """
+    if workers is None:
+        affine = hasattr(os, "sched_getaffinity")
+        workers = len(os.sched_getaffinity(0)) if affine else os.cpu_count() or 1
     if on == "ray":
         try:
             import ray

@@ -1,6 +1,7 @@
 """Files that a build leaves on its way; each appears whole or not at all."""
 
 import contextlib
+import errno
 import functools
 import json
 import os
@@ -41,6 +42,12 @@ def whole(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def disk_is_full(error: OSError) -> bool:
+    """Tell whether a file could not be written for want of room."""
+    short = error.errno is None and "written" in str(error)  # how NumPy says it
+    return short or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def remove_parts(folder: Path) -> None:
