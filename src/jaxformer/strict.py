@@ -1,6 +1,7 @@
 """TOML files that people write, read strictly: an unknown key is an error."""
 
 import difflib
+import re
 import tomllib
 from pathlib import Path
 from typing import TypeVar
@@ -40,8 +41,11 @@ def read_toml(path: Path | str, model: type[M]) -> M:
     except ValidationError as error:
         # A misspelt key also makes the right one missing; the misspelling is what helps.
         unknown = [e for e in error.errors() if e["type"] == "extra_forbidden"]
-        first = (unknown or error.errors())[0]
-        where = ".".join(map(str, first["loc"])) or "the recipe"
+        # Where false is allowed beside something else, what is wrong with the latter is useful.
+        useful = [e for e in error.errors() if e["type"] != "literal_error"]
+        first = (unknown or useful or error.errors())[0]
+        parts = [str(part) for part in first["loc"] if not re.search(r"[^\w.]", str(part))]
+        where = ".".join(parts) or "the recipe"
         what = first["msg"]
         if unknown:
             known = [str(e["loc"][-1]) for e in error.errors() if e["type"] == "missing"]

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from jaxformer.data.manifest import Manifest, digest, read_manifest
 from jaxformer.data.recipe import CorpusRecipe, read_recipe
 from jaxformer.data.shards import open_tokens, shard_path
 from jaxformer.data.sources import files as source_files
+from jaxformer.data.survey import survey
 from jaxformer.data.tasks import Crew, crew
 from jaxformer.tokenizer import load
 
@@ -412,7 +414,6 @@ def test_what_vanishes_midway_is_counted(tmp_path, monkeypatch):
     [
         ({"sources": [{"kind": "folder", "path": "/none/here"}]}, "/none/here"),
         ({"tokenizer": "/none/tokenizer"}, "/none/tokenizer"),
-        ({"vocab_size": 10}, "at least"),
         ({"contamination": {"benchmarks": ["/none/bench.jsonl"]}}, "bench.jsonl"),
         ({"languages": ["go"]}, "No document of corpus is left"),
     ],
@@ -425,6 +426,69 @@ def test_what_cannot_be_built_is_one_sentence(tmp_path, change, complaint):
     assert is_one_sentence(str(caught.value))
     with pytest.raises(jf.UserError, match="no finished data set"):
         open_tokens(tmp_path / "out")
+
+
+def test_a_folder_may_be_built_anew_by_the_same_workers(tmp_path, two):
+    for texts in (["alpha = 1\n", "beta = 2\n"], ["gamma = 3\n", "delta = 4\n", "eps = 5\n"]):
+        source = records(tmp_path / "a.jsonl", texts)
+        build(recipe(source, context=16), tmp_path / "out", CONSOLE, two)
+        assert sorted(documents(tmp_path / "out")) == sorted(texts)
+        shutil.rmtree(tmp_path / "out")
+
+
+def test_a_wrong_tokenizer_is_found_first_and_mended(tmp_path):
+    source = records(tmp_path / "a.jsonl", ["x = 1\n", "y = 2\n"])
+    with pytest.raises(jf.UserError, match="/none/tokenizer"):
+        build(recipe(source, tokenizer="/none/tokenizer"), tmp_path / "out", CONSOLE)
+    assert not list((tmp_path / "out" / "work" / "units").iterdir())
+    assert build(recipe(source), tmp_path / "out", CONSOLE).documents == 2
+
+
+def test_empty_shards_do_no_harm(tmp_path, monkeypatch):
+    monkeypatch.setattr(build_module, "SHARD_BYTES", (4, 4))
+    source = records(tmp_path / "a.jsonl", [f"x = {i}\n" for i in range(9)])
+    manifest = build(recipe(source, context=4), tmp_path / "out", CONSOLE)
+    assert 0 in manifest.rows
+    tokens = open_tokens(tmp_path / "out")
+    assert sum(len(tokens.stretch(row).tokens) - 1 for row in range(len(tokens))) > 9
+    assert survey(tmp_path / "out").documents == 9
+
+
+def test_the_commit_of_a_checkout_is_in_the_manifest(tmp_path):
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    (checkout / "a.py").write_text("x = 1\n")
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for command in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "first"]):
+        subprocess.run(["git", "-C", str(checkout), *command], check=True)
+    source = {"kind": "git", "path": str(checkout), "name": "mine"}
+    manifest = build(recipe(source, context=16), tmp_path / "out", CONSOLE)
+    head = ["git", "-C", str(checkout), "rev-parse", "HEAD"]
+    commit = subprocess.run(head, capture_output=True, text=True, check=True).stdout.strip()
+    assert manifest.commits == {"mine": [commit]}
+
+
+class Odd(Exception):
+    """Goes into another process but not out of it."""
+
+    def __init__(self, one, two):
+        super().__init__(f"{one} and {two}")
+
+
+def fail(folder: Path, number: int) -> None:
+    if number == 1:
+        raise Odd(1, 2)
+    if number == 2:
+        raise jf.UserError("The second piece is wrong.")
+
+
+def test_errors_of_workers_arrive_and_the_crew_goes_on(tmp_path):
+    with crew(2) as hired:
+        with pytest.raises(RuntimeError, match="Odd"):
+            list(hired.do(fail, tmp_path, [0, 1, 3]))
+        with pytest.raises(jf.UserError, match="second piece"):
+            list(hired.do(fail, tmp_path, [0, 2, 3]))
+        assert sorted(hired.do(fail, tmp_path, [*range(3, 30)])) == [*range(3, 30)]
 
 
 def test_another_recipe_does_not_touch_a_data_set(tmp_path):

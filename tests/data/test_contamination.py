@@ -1,14 +1,19 @@
 """A planted benchmark problem is always caught, and ordinary code stays."""
 
 import gzip
+import io
 import json
 import random
 
+import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
 import jaxformer as jf
 from conftest import is_one_sentence, sources
+from jaxformer.data.build import build
 from jaxformer.data.contamination import read_benchmarks
+from jaxformer.data.recipe import CorpusRecipe
 
 # Problems written for this test.
 PROBLEMS = [
@@ -66,6 +71,31 @@ def test_planted_problems_are_always_caught(benchmark):
         assert benchmarks.find(texts) == [None, f"harbour.jsonl:{number + 1}", None]
 
 
+def test_prompts_with_code_between_them_are_caught(tmp_path):
+    prompts = ["Count the gulls on the roof.", "Print how many of them sleep.", "Stop."]
+    (tmp_path / "gulls.jsonl").write_text(json.dumps({"prompts": prompts}))
+    benchmarks = read_benchmarks([str(tmp_path / "gulls.jsonl")], 10)
+    code = "".join(f"# {prompt}\nvalue = {i}\n\n" for i, prompt in enumerate(prompts))
+    assert benchmarks.find([f"import numpy\n\n{code}"]) == ["gulls.jsonl:1"]
+    assert benchmarks.find([f"# {prompts[0]}\nx = 1\n"]) == [None]  # one alone is no problem
+
+
+def test_own_problems_as_conversations_are_caught(tmp_path):
+    source = tmp_path / "talks.jsonl"
+    talks = [
+        {"turns": [{"prompt": p, "code": f"v = {i}"} for i, p in enumerate(problem.texts[1:]) if p]}
+        for problem in read_benchmarks([], 10).problems
+    ]
+    source.write_text("".join(json.dumps(talk) + "\n" for talk in talks))
+    made = CorpusRecipe.model_validate(
+        {"name": "talks", "sources": [{"kind": "jsonl", "path": str(source)}]}
+    )
+    with pytest.raises(jf.UserError, match="No document of talks is left"):
+        build(made, tmp_path / "out", Console(file=io.StringIO()))
+    ledger = pq.read_table(tmp_path / "out" / "ledger.parquet").to_pylist()
+    assert [row["verdict"] for row in ledger] == ["benchmark"] * 50
+
+
 def test_ordinary_code_stays(benchmark):
     found = read_benchmarks([str(benchmark)], 10).find(sources(".py", 300))
     assert found == [None] * len(found)
@@ -77,6 +107,15 @@ def test_the_package_s_own_benchmark_always_counts():
     assert len(benchmarks.problems) == 50
     for problem in benchmarks.problems:
         assert benchmarks.find([problem.texts[0]]) == [problem.name]
+
+
+def test_odd_templates_and_characters_do_no_harm(tmp_path):
+    prompts = ["Use {a.real} and {a:99999999999} and {b!r} and {} of the nine lighthouses, {a}."]
+    problem = {"prompts": prompts, "inputs": [{"a": 7}, "no case"], "odd": "\ud800 lone"}
+    (tmp_path / "odd.jsonl").write_text(json.dumps(problem))
+    benchmarks = read_benchmarks([str(tmp_path / "odd.jsonl")], 10)
+    text = "# Use {a.real} and {a:99999999999} and {b!r} and {} of the nine lighthouses, 7."
+    assert benchmarks.find([text]) == ["odd.jsonl:1"]
 
 
 def test_files_in_other_forms(benchmark, tmp_path):
@@ -94,7 +133,13 @@ def test_files_in_other_forms(benchmark, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("bad.jsonl", b'{"a": 1}\n{"a":\n'), ("bad.jsonl.gz", b"no gzip"), ("bad.txt", b"\xff\xfe")],
+    [
+        ("bad.jsonl", b'{"a": 1}\n{"a":\n'),
+        ("deep.json", b"[" * 100_000),
+        ("bad.jsonl.gz", b"no gzip"),
+        ("torn.jsonl.gz", gzip.compress(b"{}\n" * 900)[:-12]),
+        ("bad.txt", b"\xff\xfe"),
+    ],
 )
 def test_bad_files_are_named(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)

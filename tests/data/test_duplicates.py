@@ -137,6 +137,40 @@ def test_planted_near_duplicates_are_found_and_unrelated_documents_stay(tmp_path
     assert len(wrong) < 0.1 * len(unlike)  # only by chance like another document
 
 
+def test_a_crowd_of_similar_documents_hides_no_duplicates(tmp_path, monkeypatch):
+    monkeypatch.setattr(duplicates, "MOST_COMPARED", 20)
+    rng = random.Random(0)
+    common = [f"field_{i} = read({i}, 'label {i}')" for i in range(60)]
+
+    def member(number: int) -> str:
+        own = [f"extra_{number}_{i} = {rng.random()}" for i in range(22)]
+        return "\n".join(sorted([*common, *own], key=lambda line: hash_of(line)))
+
+    crowd = [member(number) for number in range(300)]
+    pairs = [member(1000 + number) for number in range(40)]
+    copies = [text + "\nlast = 1\n" for text in pairs]
+    assert slow_jaccard(crowd[0], crowd[1]) < 0.8 < slow_jaccard(pairs[0], copies[0])
+    got = found_near(tmp_path, [crowd + pairs, copies], 2)
+    assert got == {(1, row) for row in range(len(copies))}
+
+
+def hash_of(line: str) -> str:
+    return hashlib.sha256(line.encode()).hexdigest()
+
+
+def test_short_documents_are_found_too(tmp_path):
+    rng = random.Random(0)
+    firsts, seconds = [], []
+    while len(firsts) < 200:
+        names = [f"n{rng.randrange(10**6)}" for _ in range(rng.randrange(10, 24))]
+        other = [*names, f"n{rng.randrange(10**6)}"]
+        if slow_jaccard(" ".join(names), " ".join(other)) >= 0.8:
+            firsts.append(" ".join(names))
+            seconds.append(" ".join(other))
+    got = found_near(tmp_path, [firsts, seconds], 1)
+    assert len(got) >= 0.98 * len(seconds)
+
+
 units_of_texts = st.lists(
     st.lists(st.sampled_from([f"text {i}" for i in range(6)]), max_size=6), min_size=1, max_size=5
 )

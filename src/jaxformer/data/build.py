@@ -8,6 +8,7 @@ so the same command resumes a build however it ended.
 import contextlib
 import fcntl
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -34,15 +35,15 @@ from jaxformer.data import encode, ledger, sources, stages, workfiles
 from jaxformer.data.contamination import read_benchmarks
 from jaxformer.data.job import Job, open_job, piece_path
 from jaxformer.data.manifest import FILE, Manifest, digest, read_manifest
-from jaxformer.data.recipe import CorpusRecipe
+from jaxformer.data.recipe import CorpusRecipe, source_name
 from jaxformer.data.shards import shard_path
 from jaxformer.data.tasks import Alone, Crew, Task
 from jaxformer.errors import UserError
 
 MOST_UNITS = 256
 """About so many units at most; in larger corpora a unit has several pieces."""
-RANGE_BYTES = 1 << 28
-"""Of input, whose hashes one task seeks duplicates in."""
+RANGE_BYTES = 1 << 24
+"""Of hashes, in which one task seeks duplicates."""
 SHARDS = 8
 """So many at least, if they reach the smaller size."""
 SHARD_BYTES = 1 << 24, 1 << 26
@@ -70,25 +71,26 @@ def build(
             nothing is left of the corpus.
     """
     folder = folder.absolute()  # other processes may be elsewhere
-    if (folder / FILE).exists():
-        return _finished(recipe, folder, console)
-    (folder / "work").mkdir(parents=True, exist_ok=True)
-    with _alone(folder), _room(folder), _progress(console) as progress:
-        workfiles.remove_parts(folder)
-        job = _plan(recipe, folder)
-        _run_stages(job, hired or Alone(), progress, console)
-        manifest = _account(job)
-    if ";" in manifest.encoder:
-        _warn(console, f"gigatoken differed from the reference: encoded by {manifest.encoder}.")
-    shutil.rmtree(job.work)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder), _room(folder):
+        if (folder / FILE).exists():
+            manifest = read_manifest(folder)
+            _same_recipe(manifest.recipe, recipe, folder)
+            console.print(f"{folder} is built already; remove it to build it anew.", style="dim")
+        else:
+            manifest = _build(recipe, folder, console, hired or Alone())
+        shutil.rmtree(folder / "work", ignore_errors=True)
     return manifest
 
 
-def _finished(recipe: CorpusRecipe, folder: Path, console: Console) -> Manifest:
-    manifest = read_manifest(folder)
-    _same_recipe(manifest.recipe, recipe, folder)
-    shutil.rmtree(folder / "work", ignore_errors=True)
-    console.print(f"{folder} is built already; remove it to build it anew.", highlight=False)
+def _build(recipe: CorpusRecipe, folder: Path, console: Console, hired: Crew) -> Manifest:
+    workfiles.remove_parts(folder)
+    with _progress(console) as progress:
+        job = _plan(recipe, folder, console)
+        _run_stages(job, hired, progress, console)
+        manifest = _account(job)
+    if ";" in manifest.encoder:
+        _warn(console, f"gigatoken differed from the reference: encoded by {manifest.encoder}.")
     return manifest
 
 
@@ -102,12 +104,14 @@ def _same_recipe(written: dict[str, Any], recipe: CorpusRecipe, folder: Path) ->
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Keep a second build out of the folder; the lock goes with the process."""
-    with (folder / "work" / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"Another build is at work in {folder}; wait for it.") from error
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
+    except BlockingIOError as error:
+        raise UserError(f"Another build is at work in {folder}; wait for it.") from error
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager
@@ -136,37 +140,47 @@ def _progress(console: Console) -> Progress:
     )
 
 
-def _plan(recipe: CorpusRecipe, folder: Path) -> Job:
+def _plan(recipe: CorpusRecipe, folder: Path, console: Console) -> Job:
     """Divide the corpus into units, once and for all."""
     work = folder / "work"
     path = work / "plan.json"
     if path.exists():
         plan = json.loads(path.read_text("utf-8"))
         _same_recipe(plan["recipe"], recipe, folder)
+        if plan["software"] != _versions():
+            _warn(console, "Other versions of the software began this build; see the manifest.")
     else:
         for name in ("pieces", "units", "exact", "near"):
-            (work / name).mkdir(exist_ok=True)
+            (work / name).mkdir(parents=True, exist_ok=True)
+        if not recipe.vocab_size:  # found missing now rather than after hours
+            tokenizer = tokenizers.load(hub.find(recipe.tokenizer, weights=False))
+            (tokenizer.with_infilling() if recipe.infilling else tokenizer).save(
+                folder / "tokenizer"
+            )
         settings = recipe.contamination
         benchmarks = read_benchmarks(settings.benchmarks, settings.ngram)
         workfiles.save_json(work / "benchmarks.json", asdict(benchmarks))
-        units = _units(recipe, work)
+        pieces: list[tuple[int, int]] = []
+        commits: dict[str, list[str]] = {}
+        for number, source in enumerate(recipe.sources):
+            for piece in sources.plan(source):
+                workfiles.save_json(piece_path(work, len(pieces)), piece)
+                pieces.append((number, piece["size"]))
+                known = commits.setdefault(source_name(source), [])
+                if "commit" in piece and piece["commit"] not in known:
+                    known.append(piece["commit"])
         plan = {
             "recipe": recipe.model_dump(mode="json"),
-            "units": units,
-            "ranges": max(1, -(-sum(unit["size"] for unit in units) // RANGE_BYTES)),
+            "software": _versions(),
+            "units": _units(pieces),
+            "commits": {name: found for name, found in commits.items() if found},
         }
         workfiles.save_json(path, plan)
-    open_job.cache_clear()
     return open_job(folder)
 
 
-def _units(recipe: CorpusRecipe, work: Path) -> list[dict[str, int]]:
-    """Write the pieces of all sources down, and say which of them, in a row, are a unit each."""
-    pieces: list[tuple[int, int]] = []
-    for number, source in enumerate(recipe.sources):
-        for piece in sources.plan(source):
-            workfiles.save_json(piece_path(work, len(pieces)), piece)
-            pieces.append((number, piece["size"]))
+def _units(pieces: list[tuple[int, int]]) -> list[dict[str, int]]:
+    """Say which pieces in a row (each the number of its source and its bytes) are a unit each."""
     most = -(-len(pieces) // MOST_UNITS)
     units: list[dict[str, int]] = []
     for place, (source, size) in enumerate(pieces):
@@ -191,6 +205,10 @@ def _run_stages(job: Job, hired: Crew, progress: Progress, console: Console) -> 
         progress.update(bar, total=total or 1, completed=total or 1)
 
     run("read and filter", stages.read_unit, [unit["size"] for unit in job.units], job.unit)
+    kinds = ("*.digests.npy", "*.bands.npy")
+    hashes = [path for kind in kinds for path in (job.work / "units").glob(kind)]
+    size = sum(path.stat().st_size for path in hashes)
+    workfiles.save_json(job.work / "ranges.json", max(1, -(-size // RANGE_BYTES)))
     rows = [workfiles.count_rows(job.unit(unit)) for unit in units]
     np.save(job.work / "ledger.npy", np.cumsum([0, *rows])[:-1])
     for kind, task, suffix in (
@@ -213,8 +231,8 @@ def _run_stages(job: Job, hired: Crew, progress: Progress, console: Console) -> 
     if not total:
         ledger.write_ledger(job)
         raise UserError(
-            f"No document of {job.recipe.name} is left; see in {job.folder / ledger.FILE} which "
-            "rules dropped them, and loosen these."
+            f"No document of {job.recipe.name} is left; see in {job.folder / ledger.FILE} what "
+            "dropped them, correct the recipe, and remove the folder."
         )
     if not (job.work / "shards.json").exists():
         smallest, largest = SHARD_BYTES
@@ -229,16 +247,14 @@ def _run_stages(job: Job, hired: Crew, progress: Progress, console: Console) -> 
 
 
 def _tokenizer(job: Job, console: Console) -> None:
-    """Put the tokenizer into the data set's folder, and choose what encodes."""
+    """Learn the tokenizer, if that is wanted, and choose what encodes."""
     folder, recipe = job.folder / "tokenizer", job.recipe
     if (job.work / "encoder.json").exists():
         return
     if recipe.vocab_size:
         console.print("Learning the tokenizer …")
         tokenizer = tokenizers.train(_share(job, LEARN_BYTES), recipe.vocab_size)
-    else:
-        tokenizer = tokenizers.load(hub.find(recipe.tokenizer, weights=False))
-    (tokenizer.with_infilling() if recipe.infilling else tokenizer).save(folder)
+        (tokenizer.with_infilling() if recipe.infilling else tokenizer).save(folder)
     chosen = encode.FAST
     try:
         encode.load_encoder(folder, chosen)
@@ -275,6 +291,7 @@ def _encoder(job: Job) -> str:
 
 def _account(job: Job) -> Manifest:
     """Write the ledger and, last of all, the manifest."""
+    plan = json.loads((job.work / "plan.json").read_text("utf-8"))
     accounts = ledger.write_ledger(job)
     rows, documents, tokens = [], 0, 0
     for number in range(job.shards):
@@ -290,7 +307,8 @@ def _account(job: Job) -> Manifest:
     manifest = Manifest(
         name=job.recipe.name,
         recipe=job.recipe.model_dump(mode="json"),
-        software=_versions(),
+        software=plan["software"],
+        commits=plan["commits"],
         encoder=_encoder(job),
         dtype="uint16" if job.encoder.dtype.itemsize == 2 else "uint32",
         context=job.recipe.context,

@@ -1,12 +1,15 @@
 """Decontamination: nothing of a benchmark may be in the training data.
 
 A document goes when it shares `n` words in a row with a problem, case, signs and white space aside
-(10 words, as Qwen2.5-Coder's report does). A problem too short to have so many counts whole.
+(10 words, as Qwen2.5-Coder's report does), or when it holds two of the problem's shorter texts
+whole: prompts, say, with code between them. A problem of one short text counts whole.
 """
 
 import gzip
 import hashlib
 import json
+import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,10 +20,12 @@ from typing import Any
 import numpy as np
 
 from jaxformer.data.ngrams import count_words, in_a_row, word_codes, word_ngrams
-from jaxformer.data.sources.files import locate
+from jaxformer.data.sources.files import Refused, locate, read_regular
 from jaxformer.errors import UserError
 
 _BITS = 20
+_NAME = re.compile(r"{(\w+)}")
+_WORD = re.compile(r"[0-9a-z_\u0080-\U0010ffff]+")
 SHORTEST = 5
 """Words that a short problem must have to be looked for."""
 
@@ -58,14 +63,56 @@ class Benchmarks:
         """Return for each text the name of a problem of which something is in it, or None."""
         # Nearly always nothing is found, and one cheap look at all texts is enough to know.
         codes = word_codes("\n".join(text if text.isascii() else text.lower() for text in texts))
-        if not any(grams.possible(codes) for grams in self._grams.values()):
+        long = any(grams.possible(codes) for grams in self._grams.values())
+        short = self._shorts is not None and self._shorts.possible(codes)
+        if not long and not short:
             return [None] * len(texts)
-        return [self._find(text) for text in texts]
+        found = [self._find(text) if long else None for text in texts]
+        return [
+            self._find_shorts(text) if short and problem is None else problem
+            for problem, text in zip(found, texts, strict=True)
+        ]
+
+    @cached_property
+    def _short_texts(self) -> list[tuple[int, list[str]]]:
+        """The words of the short texts of each problem that has more than one."""
+        found = []
+        for number, problem in enumerate(self.problems):
+            lengths = {text: count_words(text) for text in dict.fromkeys(problem.texts)}
+            shorts = [text for text, n in lengths.items() if SHORTEST <= n < self.ngram]
+            words = list(dict.fromkeys(_words(text) for text in shorts))
+            if len(words) > 1:
+                found.append((number, words))
+        return found
+
+    @cached_property
+    def _shorts(self) -> "_Grams | None":
+        """The beginnings of all short texts."""
+        texts = [
+            (" ".join(text.split()[:SHORTEST]), number)
+            for number, shorts in self._short_texts
+            for text in shorts
+        ]
+        return _Grams.of(SHORTEST, texts) if texts else None
+
+    def _find_shorts(self, text: str) -> str | None:
+        if self._shorts is None or self._shorts.owner(text) is None:
+            return None
+        words = _words(text)
+        for number, shorts in self._short_texts:
+            if sum(short in words for short in shorts) > 1:
+                return self.problems[number].name
+        return None
 
     def _find(self, text: str) -> str | None:
         owners = (grams.owner(text) for grams in self._grams.values())
         owner = next((number for number in owners if number is not None), None)
         return None if owner is None else self.problems[owner].name
+
+
+def _words(text: str) -> str:
+    """Return the words of a text as `word_ngrams` sees them, each between two spaces."""
+    return f" {' '.join(_WORD.findall(text.lower()))} "
 
 
 @dataclass(frozen=True)
@@ -126,12 +173,14 @@ def read_benchmarks(patterns: Sequence[str], ngram: int) -> Benchmarks:
     problems: list[Problem] = []
     digests = {}
     for path in files:
+        name = path.relative_to(own).as_posix() if path.is_relative_to(own) else path.name
         try:
-            data = path.read_bytes()
+            data = read_regular(str(path))
             content = gzip.decompress(data) if path.suffix == ".gz" else data
-            name = path.relative_to(own).as_posix() if path.is_relative_to(own) else path.name
             problems += _problems(name, content.decode("utf-8"))
-        except (OSError, EOFError, ValueError) as error:
+        except Refused as refused:
+            raise UserError(f"The benchmark {path} cannot be read: {refused.detail}.") from refused
+        except (OSError, EOFError, ValueError, zlib.error, RecursionError) as error:
             raise UserError(f"The benchmark {path} cannot be read: {error}.") from error
         # A folder of the package's is one benchmark.
         whole = name.split("/")[0] if path.is_relative_to(own) else name
@@ -155,10 +204,12 @@ def _problems(name: str, content: str) -> Iterator[Problem]:
         parsed = json.loads(content)
         records = parsed if isinstance(parsed, list) else [parsed]
     else:
-        yield Problem(name, (content,))
+        lines = [line for line in content.split("\n") if not line.startswith("#!")]
+        yield Problem(name, ("\n".join(lines), *lines))
         return
     for number, record in enumerate(records, 1):
-        yield Problem(f"{name}:{number}", tuple(_texts(record)))
+        texts = (text.encode("utf-8", "replace").decode() for text in _texts(record))
+        yield Problem(f"{name}:{number}", tuple(texts))
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -180,11 +231,12 @@ def _texts(value: Any) -> Iterator[str]:
         prompts, cases = value.get("prompts"), value.get("inputs")
         if isinstance(prompts, list) and isinstance(cases, list):
             for case in cases:
-                yield "\n".join(_fill(prompt, case) for prompt in prompts)
+                filled = [_fill(prompt, case) for prompt in prompts]
+                yield "\n".join(filled)
+                yield from filled
 
 
 def _fill(prompt: Any, case: Any) -> str:
-    try:
-        return str(prompt).format(**case)
-    except (LookupError, TypeError, ValueError):
-        return str(prompt)
+    """Put a case's values for the names in braces."""
+    values = case if isinstance(case, dict) else {}
+    return _NAME.sub(lambda match: str(values.get(match[1], match[0])), str(prompt))

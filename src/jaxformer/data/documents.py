@@ -49,9 +49,10 @@ def prompt_spans(turns: tuple[Turn, ...]) -> list[int]:
     The `#` before a prompt is the end of the code before it, and not part of the prompt.
     """
     spans = [0, len(HEADER)] if turns else []
-    for index, turn in enumerate(turns):
-        start = len(render(turns[:index]))
+    start = len(HEADER)
+    for turn in turns:
         spans += [start + 1, start + len(ask(turn.prompt))]
+        start += len(render([turn])) - len(HEADER)
     return spans
 
 

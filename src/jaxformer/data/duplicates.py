@@ -5,7 +5,6 @@ that slice of every unit, and finds the duplicates in it: equal hashes are in th
 equal documents the first stays, in the order of sources, units and rows.
 """
 
-import functools
 from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,11 +21,14 @@ BAND = np.dtype([("hash", "<u8"), ("row", "<u4")])
 FOUND = np.dtype([("unit", "<u4"), ("row", "<u4"), ("of_unit", "<u4"), ("of_row", "<u4")])
 """A duplicate, and the earlier document that it duplicates."""
 
-MOST_COMPARED = 1000
-"""Of a band's documents, how many a later one is compared with."""
-MARGIN = 0.2
+MOST_ESTIMATED, MOST_COMPARED = 20_000, 200
+"""Of the earlier documents with the same band, how many (the latest) a document's similarity is
+estimated to, and with how many (the likest) it is compared exactly."""
+MARGIN, LEAST = 0.2, 100
 """An estimate this far below the threshold spares the exact comparison: four times its standard
-error for documents of a hundred n-grams."""
+error for signatures of as many distinct values. Of fewer, every candidate is compared."""
+CACHED = 10_000_000
+"""Hashes of n-grams that are held for further comparisons."""
 
 
 def slices(
@@ -87,34 +89,64 @@ def near(units: list[Path], gone: Path, number: int, ranges: int, threshold: flo
     starts = np.flatnonzero(np.append(True, entries["hash"][1:] != entries["hash"][:-1]))
     ends = np.append(starts[1:], len(entries))
 
-    @functools.lru_cache(1024)
-    def ngrams(unit: int, row: int) -> np.ndarray:
-        return code_ngrams(workfiles.read_value(units[unit], "text", row))
-
+    ngrams = _Ngrams(units)
+    signed = [path.with_suffix(".minhash.npy") for path in units]
     found = []
     for start, end in zip(starts[ends - starts > 1], ends[ends - starts > 1], strict=True):
         places = list(
             zip(members[start:end].tolist(), entries["row"][start:end].tolist(), strict=True)
         )
-        signatures = np.stack([_signatures(units[unit])[row] for unit, row in places])
-        bands = minhash.bands(signatures)
-        for later in range(1, len(places)):
-            seen = slice(0, min(later, MOST_COMPARED))
-            shared = bands[seen] == bands[later]
-            # A pair that shares several bands is compared in the first of them only.
-            here = bands[later][shared.argmax(1)] == entries["hash"][start]
-            alike = (signatures[seen] == signatures[later]).mean(1) >= threshold - MARGIN
-            for earlier in np.flatnonzero(here & alike):
-                pair = places[earlier], places[later]
-                if minhash.jaccard(*(ngrams(*place) for place in pair)) >= threshold:
-                    found.append((*places[later], *places[earlier]))
-                    break
+        signatures = np.stack([_signatures(signed[unit])[row] for unit, row in places])
+        for later, earlier in _candidates(signatures, int(entries["hash"][start]), threshold):
+            pair = places[earlier], places[later]
+            if found and found[-1][:2] == pair[1]:
+                continue  # it goes already
+            if minhash.jaccard(*map(ngrams.of, pair)) >= threshold:
+                found.append((*pair[1], *pair[0]))
     return np.sort(np.array(found, FOUND))
 
 
-@functools.lru_cache(256)
-def _signatures(unit: Path) -> np.ndarray:
-    return np.load(unit.with_suffix(".minhash.npy"), mmap_mode="r")
+class _Ngrams:
+    """The n-grams of documents, some of which are held for further comparisons."""
+
+    def __init__(self, units: list[Path]):
+        self.units = units
+        self.held: dict[tuple[int, int], np.ndarray] = {}
+        self.size = 0
+
+    def of(self, place: tuple[int, int]) -> np.ndarray:
+        if place not in self.held:
+            if self.size > CACHED:
+                self.held, self.size = {}, 0
+            unit, row = place
+            hashes = code_ngrams(workfiles.read_value(self.units[unit], "text", row))
+            self.held[place] = hashes
+            self.size += len(hashes)
+        return self.held[place]
+
+
+def _candidates(signatures: np.ndarray, band: int, threshold: float) -> Iterator[tuple[int, int]]:
+    """Yield pairs of documents with one band in common, a later and an earlier one, likest first.
+
+    A pair that shares several bands is yielded for the first of them only.
+    """
+    bands = minhash.bands(signatures)
+    ordered = np.sort(signatures, axis=1)
+    sparse = (ordered[:, 1:] != ordered[:, :-1]).sum(1) < LEAST
+    for later in range(1, len(signatures)):
+        seen = slice(max(0, later - MOST_ESTIMATED), later)
+        here = bands[later][(bands[seen] == bands[later]).argmax(1)] == np.uint64(band)
+        alike = (signatures[seen] == signatures[later]).mean(1)
+        near = (alike >= threshold - MARGIN) | sparse[seen] | sparse[later]
+        chosen = np.flatnonzero(here & near)
+        order = np.argsort(-alike[chosen], kind="stable")[:MOST_COMPARED]
+        for earlier in chosen[order] + seen.start:
+            yield later, int(earlier)
+
+
+@workfiles.remembered(64)
+def _signatures(path: Path) -> np.ndarray:
+    return np.load(path, mmap_mode="r")
 
 
 def rows_found(folder: Path, unit: int) -> np.ndarray:

@@ -1,6 +1,5 @@
 """A build as each of its tasks sees it: the recipe, the plan, and where files are."""
 
-import functools
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +8,7 @@ from pathlib import Path
 from jaxformer.data.contamination import Benchmarks, load_benchmarks
 from jaxformer.data.encode import Encoder, load_encoder
 from jaxformer.data.recipe import CorpusRecipe
+from jaxformer.data.workfiles import remembered
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,11 @@ class Job:
     units: list[dict[str, int]]
     """Parts of the corpus that one task each reads and encodes: the number of the `source`, the
     `first` and the `end` of its pieces in the plan, and its `size` in bytes."""
-    ranges: int
-    """Ranges of hash values in which duplicates are sought by one task each."""
+
+    @cached_property
+    def ranges(self) -> int:
+        """Ranges of hash values in which one task each seeks duplicates; known when all is read."""
+        return json.loads((self.work / "ranges.json").read_text("utf-8"))
 
     @cached_property
     def shards(self) -> int:
@@ -59,12 +62,15 @@ class Job:
         return any((self.work / "units").glob("*.prompts"))
 
 
-@functools.lru_cache(1)
 def open_job(folder: Path) -> Job:
     """Read the plan of a build."""
-    plan = json.loads((folder / "work" / "plan.json").read_text("utf-8"))
-    recipe = CorpusRecipe.model_validate(plan["recipe"])
-    return Job(folder, recipe, plan["units"], plan["ranges"])
+    return _open_job(folder / "work" / "plan.json")
+
+
+@remembered(1)
+def _open_job(path: Path) -> Job:
+    plan = json.loads(path.read_text("utf-8"))
+    return Job(path.parents[1], CorpusRecipe.model_validate(plan["recipe"]), plan["units"])
 
 
 def piece_path(work: Path, number: int) -> Path:

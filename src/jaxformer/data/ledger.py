@@ -73,6 +73,8 @@ def _rows(job: Job, unit: int, index: np.ndarray) -> Iterator[workfiles.Row]:
             if number in gone:
                 verdict, other, place = gone[number]
                 detail = "of " + workfiles.read_value(job.unit(other), "path", place)
+                owner = source_name(job.recipe.sources[job.units[other]["source"]])
+                detail += f" in {owner}" if owner != source else ""
             count = tokens.get(number, 0)
             yield source, path, language, license, size, count, verdict, detail
             number += 1

@@ -35,6 +35,8 @@ class Manifest(BaseModel):
     """The corpus recipe, all defaults filled in."""
     software: dict[str, str]
     """Versions of what was used."""
+    commits: dict[str, list[str]]
+    """What the revisions of git sources were."""
     encoder: str
     """What made tokens of text; another for units where it differed from the reference."""
     dtype: Literal["uint16", "uint32"]

@@ -7,14 +7,17 @@ from pydantic import Field, StrictFloat, StrictInt, model_validator
 
 from jaxformer.data.languages import LANGUAGES
 from jaxformer.strict import NAME, Strict, read_toml
+from jaxformer.tokenizer.training import SMALLEST
 
 Off: TypeAlias = Literal[False]
-_Count: TypeAlias = Off | Annotated[StrictInt, Field(gt=0)]
+_Count: TypeAlias = Off | Annotated[StrictInt, Field(gt=0, lt=1 << 62)]
 _Share: TypeAlias = Off | Annotated[StrictFloat, Field(gt=0, le=1)]
+_Place: TypeAlias = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$")]
+"""A path or the like: not empty, without control characters."""
 
 
 class _Source(Strict):
-    path: str
+    path: _Place
     """`~`, `{stdlib}` and `{packages}` stand for folders of this machine; `*` matches names."""
     name: str = Field("", pattern=r"^[\w.+-]*$")
     """What the accounts call it; the path if empty."""
@@ -37,7 +40,7 @@ class Git(_Source):
     """The tracked files of git checkouts, at one revision."""
 
     kind: Literal["git"]
-    revision: str = "HEAD"
+    revision: _Place = "HEAD"
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
@@ -54,7 +57,7 @@ class Hub(Strict):
     """A data set of the Hugging Face hub, or a local folder of one, by streaming."""
 
     kind: Literal["hub"]
-    path: str
+    path: _Place
     """The data set's name on the hub, or a folder."""
     name: str = Field("", pattern=r"^[\w.+-]*$")
     subset: str | None = None
@@ -96,8 +99,9 @@ class Duplicates(Strict):
     """Which documents count as seen before."""
 
     exact: bool = True
-    near: _Share = 0.8
-    """Jaccard similarity of sets of code-token 5-grams from which a document is a duplicate."""
+    near: Off | Annotated[StrictFloat, Field(ge=0.6, le=1)] = 0.8
+    """Jaccard similarity of sets of code-token 5-grams from which a document is a duplicate; the
+    search for candidates is made for 0.6 and more."""
 
 
 class Contamination(Strict):
@@ -105,7 +109,7 @@ class Contamination(Strict):
 
     benchmarks: tuple[str, ...] = ()
     """Files or patterns: JSONL, or plain text."""
-    ngram: int = Field(10, ge=5)
+    ngram: int = Field(10, ge=5, le=1000)
     """So many words in a row that a document shares with a problem drop it."""
 
 
@@ -113,14 +117,14 @@ class CorpusRecipe(Strict):
     """Everything that determines a data set."""
 
     name: str = Field(pattern=NAME)
-    seed: int = Field(0, ge=0)
-    tokenizer: str = "nano"
+    seed: int = Field(0, ge=0, lt=1 << 32)
+    tokenizer: _Place = "nano"
     """A model or tokenizer folder, `nano`, or a name on the hub."""
-    vocab_size: _Count = False
+    vocab_size: Off | Annotated[StrictInt, Field(ge=SMALLEST, le=1 << 20)] = False
     """Learn a tokenizer of so many entries from the corpus instead."""
     infilling: bool = False
     """Give the tokenizer the sentinels of fill-in-the-middle."""
-    context: int = Field(2048, gt=1)
+    context: int = Field(2048, gt=1, le=1 << 20)
     """Tokens a row."""
     packing: Literal["cut", "fit"] = "cut"
     """`cut` the stream of documents into rows, or `fit` whole documents into them."""

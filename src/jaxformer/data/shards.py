@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -57,13 +58,18 @@ def read_shard(folder: Path, number: int, dtype: np.dtype, prompts: bool) -> Sha
     try:
         with np.load(shard_path(folder, number, "npz")) as index:
             arrays = {name: index[name] for name in ("documents", "rows", "ledger")}
-        tokens = np.memmap(path, dtype, "r")
-        marks = np.memmap(shard_path(folder, number, "prompts"), np.uint8, "r") if prompts else None
-    except (OSError, ValueError, KeyError, EOFError) as error:
+        tokens = _map(path, dtype)
+        marks = _map(shard_path(folder, number, "prompts"), np.dtype(np.uint8)) if prompts else None
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise UserError(f"{path} or its index cannot be read ({error}); build it again.") from error
     if len(tokens) != arrays["documents"][-1] or (marks is not None and len(marks) != len(tokens)):
         raise UserError(f"{path} is not as long as its index says; build the data set again.")
     return Shard(tokens, marks, **arrays)
+
+
+def _map(path: Path, dtype: np.dtype) -> np.ndarray:
+    """Map a file; an empty one cannot be mapped."""
+    return np.memmap(path, dtype, "r") if path.stat().st_size else np.zeros(0, dtype)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -76,13 +76,18 @@ def _documents(job: Job, number: int) -> Iterator[Document | Dropped]:
         for item in sources.read(source, piece, filters.encoding)
     )
     for items in _together(filtered, CHECKED_BYTES):
-        texts = [item.text for item in items if isinstance(item, Document)]
+        texts = [_searched(item) for item in items if isinstance(item, Document)]
         problems = iter(job.benchmarks.find(texts))
         for item in items:
             if isinstance(item, Document) and (problem := next(problems)):
                 yield drop(item, "benchmark", problem)
             else:
                 yield item
+
+
+def _searched(document: Document) -> str:
+    """Return where benchmarks are looked for: in a conversation's prompts by themselves, too."""
+    return "\n".join([document.text, *(turn.prompt for turn in document.turns)])
 
 
 def _together(items: Iterator[Document | Dropped], size: int) -> Iterator[list[Document | Dropped]]:
@@ -130,13 +135,17 @@ def find_near(folder: Path, number: int) -> None:
     workfiles.save(job.duplicates("near") / f"{number:06d}.npy", found)
 
 
-def kept(job: Job, number: int) -> Iterator[tuple[int, str, str, list[int] | None]]:
-    """Yield row, language, text and prompt spans of what is left of a unit after all stages."""
+Kept: TypeAlias = tuple[int, str, str, list[int] | None]
+"""Row, language, text and prompt spans of a document."""
+
+
+def kept(job: Job, number: int) -> Iterator[Kept]:
+    """Yield what is left of a unit after all stages."""
     for batch in kept_batches(job, number):
         yield from batch
 
 
-def kept_batches(job: Job, number: int) -> Iterator[list[tuple[int, str, str, list[int] | None]]]:
+def kept_batches(job: Job, number: int) -> Iterator[list[Kept]]:
     """Yield the same as `kept`, a few megabytes at a time."""
     gone = [duplicates.rows_found(job.duplicates(kind), number) for kind in ("exact", "near")]
     gone = np.concatenate([found["row"] for found in gone])
@@ -170,8 +179,11 @@ def encode_unit(folder: Path, number: int) -> None:
     encoder = None
     with workfiles.whole(path.with_suffix(".tokens")) as part, part.open("wb") as file:
         for batch in kept_batches(job, number):
-            encoder = encoder or trusted(job.encoder, [text for _, _, text, _ in batch])
-            encoded = _encode(job, encoder, batch)
+            if not batch:
+                continue
+            texts = _texts(job, batch)
+            encoder = encoder or trusted(job.encoder, texts)
+            encoded = _encode(encoder, texts, batch)
             for (row, _, _, _), (ids, marks) in zip(batch, encoded, strict=True):
                 file.write(ids.astype(job.encoder.dtype).tobytes())
                 file.write(end.tobytes())
@@ -196,12 +208,15 @@ def encode_unit(folder: Path, number: int) -> None:
     workfiles.save(path.with_suffix(".index.npy"), np.sort(index))
 
 
+def _texts(job: Job, batch: list[Kept]) -> list[str]:
+    prefix = languages.prefix if job.recipe.language_prefix else lambda _: ""
+    return [text if spans else prefix(language) + text for _, language, text, spans in batch]
+
+
 def _encode(
-    job: Job, encoder: Encoder, batch: list[tuple[int, str, str, list[int] | None]]
+    encoder: Encoder, texts: list[str], batch: list[Kept]
 ) -> list[tuple[np.ndarray, np.ndarray | None]]:
     """Return ids, and for conversations which of them belong to prompts."""
-    prefix = languages.prefix if job.recipe.language_prefix else lambda _: ""
-    texts = [text if spans else prefix(language) + text for _, language, text, spans in batch]
     ids = encoder.encode(texts)
     marks = [
         mark_prompts(encoder.offsets(text), spans) if spans else None

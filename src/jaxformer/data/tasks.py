@@ -4,6 +4,7 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -39,15 +40,19 @@ class Alone:
 
 
 class _Cores:
-    """Processes with a pipe each: whichever is killed, the others and this one go on."""
+    """Processes with a pipe each: whichever is killed, this one knows at once."""
 
     def __init__(self, workers: int):
+        self.workers = workers
+        self.pipes: list[Connection] = []
+        self.processes: list[BaseProcess] = []
+        self.start()
+
+    def start(self) -> None:
         # A fork is ready at once, and safe while there is one thread.
         alone = threading.active_count() == 1 and "jax" not in sys.modules
         context: Any = multiprocessing.get_context("fork" if alone else "forkserver")
-        self.pipes: list[Connection] = []
-        self.processes: list[BaseProcess] = []
-        for _ in range(workers):
+        for _ in range(self.workers):
             ours, theirs = context.Pipe()
             process = context.Process(target=_work, args=(theirs,), daemon=True)
             process.start()
@@ -61,8 +66,11 @@ class _Cores:
         for process, pipe in zip(self.processes, self.pipes, strict=True):
             process.join()
             pipe.close()
+        self.processes, self.pipes = [], []
 
     def do(self, task: Task, folder: Path, numbers: Sequence[int]) -> Iterator[int]:
+        if not self.processes:
+            self.start()
         left = iter(numbers)
         busy: dict[Connection, int] = {}
 
@@ -76,22 +84,32 @@ class _Cores:
             while busy:
                 for pipe in wait(busy):
                     assert isinstance(pipe, Connection)
-                    error = pipe.recv()
-                    number = busy.pop(pipe)
+                    number, error = busy.pop(pipe), _receive(pipe)
                     if error is not None:
                         raise error
                     hand_out([pipe])
                     yield number
-        except (EOFError, BrokenPipeError, ConnectionResetError) as error:
-            busy.clear()
-            raise UserError(
-                "A worker process was killed, perhaps for want of memory; run the same command "
-                "again to go on, with fewer --workers."
-            ) from error
-        finally:
-            for pipe in busy:
-                with contextlib.suppress(OSError, EOFError):
-                    pipe.recv()
+        except BrokenPipeError as error:
+            self.stop()
+            raise _killed() from error
+        except BaseException:  # or nobody wants the rest; what is half done does not count
+            self.stop()
+            raise
+
+
+def _receive(pipe: Connection) -> Exception | None:
+    """Return how a piece of work ended."""
+    try:
+        return pipe.recv()
+    except (EOFError, ConnectionResetError):
+        return _killed()
+
+
+def _killed() -> UserError:
+    return UserError(
+        "A worker process was killed, perhaps for want of memory; run the same command again to go "
+        "on, with fewer --workers."
+    )
 
 
 def _work(pipe: Connection) -> None:
@@ -105,7 +123,16 @@ def _work(pipe: Connection) -> None:
             pipe.send(None)
         except Exception as error:
             error.add_note(traceback.format_exc())
-            pipe.send(error)
+            pipe.send(_portable(error))
+
+
+def _portable(error: Exception) -> Exception:
+    """Return the error, or one that says the same if it cannot go from process to process."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError("".join(traceback.format_exception(error)))
+    return error
 
 
 def _end_with_parent() -> None:

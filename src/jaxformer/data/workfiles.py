@@ -5,9 +5,9 @@ import errno
 import functools
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,7 @@ SCHEMA = pa.schema(
     }
 )
 
+T = TypeVar("T")
 Row: TypeAlias = tuple[Any, ...]
 """Values in the order of `SCHEMA`."""
 _TEXT = SCHEMA.get_field_index("text")
@@ -121,11 +122,28 @@ def count_rows(path: Path) -> int:
     return sum(batch.num_rows for batch in read_batches(path))
 
 
-@functools.lru_cache(64)
+def remembered(count: int) -> Callable[[Callable[[Path], T]], Callable[[Path], T]]:
+    """Remember what a function made of the last files, as long as these are the same files."""
+
+    def remember(function: Callable[[Path], T]) -> Callable[[Path], T]:
+        @functools.lru_cache(count)
+        def made(path: Path, *_: int) -> T:
+            return function(path)
+
+        def look(path: Path) -> T:
+            status = path.stat()
+            return made(path, status.st_ino, status.st_mtime_ns)
+
+        return look
+
+    return remember
+
+
+@remembered(64)
 def _reader(path: Path) -> Any:
     return pa.ipc.open_file(pa.memory_map(str(path)))
 
 
-@functools.lru_cache(64)
+@remembered(64)
 def _starts(path: Path) -> np.ndarray:
     return np.cumsum([0, *(batch.num_rows for batch in read_batches(path))])[:-1]

@@ -81,7 +81,7 @@ class Tokenizer:
             **names,
             "added_tokens_decoder": described,
         }
-        self.backend.save(str(folder / "tokenizer.json"))
+        (folder / "tokenizer.json").write_text(self.backend.to_str(pretty=True), "utf-8")
         (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n", "utf-8")
         _write_json(folder / "vocab.json", vocab)
         _write_json(folder / "added_tokens.json", added)

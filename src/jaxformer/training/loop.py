@@ -119,7 +119,9 @@ def _run_stage(
     console: Console,
 ) -> Params:
     console.print(f"Preparing the data of stage {stage.name} …")
-    tokens = prepare(_documents(stage), out / "tokenizer", recipe.context, out / stage.name)
+    tokens = prepare(
+        _documents(stage), out / "tokenizer", recipe.context, out / "data" / stage.name
+    )
     loader = Loader(
         [(tokens, 1.0)],
         stage.batch,

@@ -162,7 +162,8 @@ def read_regular(path: str) -> bytes:
                 raise Refused("unreadable", "no regular file")
             if status.st_size > FILE_LIMIT:
                 raise too_large(status.st_size)
-            return os.read(handle, status.st_size)
+            with open(handle, "rb", closefd=False) as file:
+                return file.read(FILE_LIMIT + 1)
         finally:
             os.close(handle)
     except OSError as error:

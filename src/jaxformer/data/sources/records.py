@@ -46,12 +46,17 @@ def plan(source: Records) -> Iterator[Unit]:
             raise UserError(f"{root} is no regular file; correct the path of the source.")
         for file, label in found:
             for unit in divide(source, file):
-                yield {**unit, "file": file, "name": label}
+                yield {**unit, "file": file, "name": label, "state": _state(file)}
 
 
 def read(source: Records, unit: Unit, encoding: bool) -> Iterator[Document | Dropped]:
     """Yield the documents of a unit; what was read before damage counts."""
     name = files.shown(unit["name"])
+    if Path(unit["file"]).exists() and _state(unit["file"]) != unit["state"]:
+        raise UserError(
+            f"{unit['file']} has changed since the build was planned; restore it, or remove the "
+            "data set's folder and build it anew."
+        )
     documents = _read_parquet if source.kind == "parquet" else _read_lines
     try:
         yield from documents(source, unit, name, encoding)
@@ -59,6 +64,12 @@ def read(source: Records, unit: Unit, encoding: bool) -> Iterator[Document | Dro
         yield Dropped(name, refused.rule, refused.detail, license=source.license)
     except OSError as error:
         yield Dropped(name, "unreadable", error.strerror or str(error), license=source.license)
+
+
+def _state(file: str) -> list[int]:
+    """Return what tells a file from a changed one, whose ranges would not fit together."""
+    status = Path(file).stat()
+    return [status.st_size, status.st_mtime_ns]
 
 
 def to_document(
@@ -108,7 +119,7 @@ def _turns(turns: Any, encoding: bool) -> tuple[Turn, ...]:
         if not isinstance(prompt, str) or not isinstance(code, str):
             raise Refused("no text", f"turn {number} lacks the string prompt or code")
         turn = Turn(files.tidy(prompt, encoding), files.tidy(code, encoding))
-        if "\n" in turn.prompt or not turn.prompt.strip():
+        if not turn.prompt.strip() or {"\n", "\r"} & set(turn.prompt):
             raise Refused("no text", f"the prompt of turn {number} is not one line of text")
         checked.append(turn)
     return tuple(checked)
@@ -311,7 +322,9 @@ def _read_parquet(
 
 def _values(arrow: Any, column: Any) -> list[Any]:
     """Return a column's values; strings as bytes, since nobody has checked that they are UTF-8."""
-    if arrow.types.is_string(column.type):
+    if arrow.types.is_dictionary(column.type):
+        column = column.dictionary.cast(arrow.binary()).take(column.indices)
+    elif arrow.types.is_string(column.type):
         column = column.cast(arrow.binary())
     elif arrow.types.is_large_string(column.type):
         column = column.cast(arrow.large_binary())
