@@ -144,7 +144,7 @@ def test_a_broken_run_ends_with_the_same_bits(recipe, tmp_path, monkeypatch):
     whole = run(recipe, tmp_path / "whole")
 
     class Breaking(Loader):
-        def iterate(self, step=0, **_):
+        def iterate(self, step=0, **_):  # pyright: ignore
             for number in range(step, 12):
                 yield self.batch(number)
             raise KeyboardInterrupt
