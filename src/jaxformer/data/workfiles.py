@@ -105,9 +105,10 @@ def column(values: Sequence[Any], type: pa.DataType) -> pa.Array:
 
 def read_batches(path: Path) -> Iterator[pa.RecordBatch]:
     """Yield the batches of an Arrow file, mapped from the disk."""
-    reader = _reader(path)
-    for number in range(reader.num_record_batches):
-        yield reader.get_batch(number)
+    with pa.memory_map(str(path)) as file:
+        reader = pa.ipc.open_file(file)
+        for number in range(reader.num_record_batches):
+            yield reader.get_batch(number)
 
 
 def read_value(path: Path, column: str, row: int) -> Any:
@@ -139,11 +140,11 @@ def remembered(count: int) -> Callable[[Callable[[Path], T]], Callable[[Path], T
     return remember
 
 
-@remembered(64)
+@remembered(32)
 def _reader(path: Path) -> Any:
     return pa.ipc.open_file(pa.memory_map(str(path)))
 
 
-@remembered(64)
+@remembered(32)
 def _starts(path: Path) -> np.ndarray:
     return np.cumsum([0, *(batch.num_rows for batch in read_batches(path))])[:-1]
