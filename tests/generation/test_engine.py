@@ -49,12 +49,13 @@ def test_together_equals_alone(random_model, requests):
 def test_stopping_while_generating_equals_cutting_afterwards(random_model):
     free = [request(temperature=1.0, seed=seed, max_new_tokens=60) for seed in range(60)]
     wholes = generate(random_model, free)
-    # Every second text has a stop that occurs in it, wherever tokens happen to end.
-    stops = [
-        (Stop("\n", occurrence=2, name="second line"), *TURN_STOPS)
-        + ((Stop(whole.raw[len(whole.raw) // 2 :][:3]),) if one.seed % 2 else ())
-        for one, whole in zip(free, wholes, strict=True)
-    ]
+    # In turn the protocol's rules, a second line, and something that occurs in the text wherever
+    # tokens happen to end (a piece of a character apart, which is no text yet).
+    stops = []
+    for one, whole in zip(free, wholes, strict=True):
+        inside = whole.raw.replace("\ufffd", "")[len(whole.raw) // 3 :][:3] or "e"
+        kinds = TURN_STOPS, (Stop("\n", occurrence=2, name="second line"),), (Stop(inside),)
+        stops.append(kinds[one.seed % 3])
     stopped = [dataclasses.replace(one, stops=two) for one, two in zip(free, stops, strict=True)]
     cuts = 0
     for whole, part, rules in zip(wholes, generate(random_model, stopped), stops, strict=True):

@@ -4,20 +4,29 @@ Two conventions carry all raggedness: a token whose position is negative is padd
 a token's slot *is* its position. So a batch may be padded on either side, row by row.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 
 from jaxformer.model import attention
-from jaxformer.model.attention import Attention
+from jaxformer.model.attention import RowAttention
 from jaxformer.model.config import CodeGenConfig
 from jaxformer.model.parameters import Params
+from jaxformer.model.sharding import constrain
 
-Multiply = Callable[[jax.Array, jax.Array], jax.Array]
+Multiply = Callable[[jax.Array, Sequence[Any]], list[jax.Array]]
+"""Products of the same activations `[batch, tokens, in]` with several matrices `[in, out]`."""
 Cache = list[dict[str, jax.Array]]
 """A layer's keys and values, `[batch, slots, heads, head_dim]` each, rotated already."""
+
+
+def matmul(x: jax.Array, weights: Sequence[jax.Array]) -> list[jax.Array]:
+    """Multiply by each matrix, in the dtype of both."""
+    return [x @ w for w in weights]
 
 
 def new_cache(config: CodeGenConfig, batch: int, slots: int, dtype: jnp.dtype) -> Cache:
@@ -74,14 +83,16 @@ def _begin(
     segments: jax.Array | None,
     slots: int | None,
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """Return the embedded tokens, the mask and the rotary tables."""
+    """Return the embedded tokens, what they see, and the rotary tables.
+
+    What they see is a mask where there is a cache, else segments with padding marked.
+    """
     if slots is not None:
-        mask = jnp.arange(slots) <= positions[:, :, None]
+        seen = jnp.arange(slots) <= positions[:, :, None]
     else:
-        mask = (positions[:, None, :] <= positions[:, :, None]) & (positions >= 0)[:, None, :]
-        if segments is not None:
-            mask &= segments[:, None, :] == segments[:, :, None]
-    return embedding[tokens], mask, *rotary_tables(positions, config.rotary_dim)
+        seen = jnp.where(positions < 0, -1, 0 if segments is None else segments)
+    x = constrain(embedding[tokens], "batch", "tokens", None)
+    return x, seen, *rotary_tables(positions, config.rotary_dim)
 
 
 @partial(jax.jit, static_argnames="config")
@@ -95,27 +106,35 @@ def _block(
     config: CodeGenConfig,
     x: jax.Array,
     positions: jax.Array,
-    mask: jax.Array,
+    seen: jax.Array,
     sin: jax.Array,
     cos: jax.Array,
     past: dict[str, jax.Array] | None,
-    attend: Attention,
+    attend: RowAttention,
     multiply: Multiply,
 ) -> tuple[jax.Array, dict[str, jax.Array] | None]:
-    """Run one block; attention and MLP read the same LayerNorm."""
+    """Run one block; attention and MLP read the same LayerNorm, so one product serves both."""
     h = layer_norm(x, block["ln"]["scale"], block["ln"]["bias"], config.layer_norm_epsilon)
-    q, k, v = (
-        multiply(h, block[name]).reshape(*positions.shape, config.n_head, config.head_dim)
-        for name in ("q", "k", "v")
-    )
+    *heads, inner = multiply(h, [block[name] for name in ("q", "k", "v", "fc_in")])
+    shape = (*positions.shape, config.n_head, config.head_dim)
+    q, k, v = (constrain(y.reshape(shape), "batch", "tokens", "heads", None) for y in heads)
     q, k = rotate(q, sin, cos), rotate(k, sin, cos)
     present = None
     if past is not None:
         k, v = _write(past["k"], k, positions), _write(past["v"], v, positions)
         present = {"k": k, "v": v}
-    attended = multiply(attend(q, k, v, mask).reshape(x.shape), block["out"])
-    inner = jax.nn.gelu(multiply(h, block["fc_in"]) + block["fc_in_bias"], approximate=True)
-    return x + attended + (multiply(inner, block["fc_out"]) + block["fc_out_bias"]), present
+        attended = attention.xla(q, k, v, seen)
+    else:
+        attended = attend(q, k, v, seen)
+    attended = checkpoint_name(attended.reshape(x.shape), "attended")
+    inner = checkpoint_name(constrain(inner, "batch", "tokens", "mlp"), "inner")
+    inner = jax.nn.gelu(inner + block["fc_in_bias"].astype(inner.dtype), approximate=True)
+    [from_attention], [from_mlp] = (
+        multiply(attended, [block["out"]]),
+        multiply(inner, [block["fc_out"]]),
+    )
+    x = x + from_attention + (from_mlp + block["fc_out_bias"].astype(x.dtype))
+    return constrain(x, "batch", "tokens", None), present
 
 
 def hidden(
@@ -126,43 +145,58 @@ def hidden(
     *,
     segments: jax.Array | None = None,
     cache: Cache | None = None,
-    attend: Attention = attention.xla,
-    multiply: Multiply = jnp.matmul,
+    attend: RowAttention = attention.xla_rows,
+    multiply: Multiply = matmul,
+    remat: Callable[..., Any] | None = None,
+    dtype: Any = None,
 ) -> tuple[jax.Array, Cache | None]:
     """Run the blocks and the final LayerNorm.
 
     Args:
-        params: The parameters; their dtype is the dtype of the computation.
+        params: The parameters, their blocks a list or stacked (`parameters.stack`).
         config: The model's shape.
         tokens: Token ids `[batch, tokens]`.
         positions: The position of each token in its document, `[batch, tokens]`; negative marks
             padding, which nothing attends to and which enters no cache.
         segments: Without a cache, the document of each token `[batch, tokens]`, where several
-            are packed into a row; tokens see their own document only.
+            are packed into a row; tokens see what stands before them in their own document only.
         cache: The tokens before these. Each token sees all slots up to its own position. Its
             memory goes into the new cache: it must not be used again.
-        attend: The attention kernel.
-        multiply: The product of activations and a weight matrix.
+        attend: The attention kernel where there is no cache.
+        multiply: The products of activations and weight matrices.
+        remat: What a block's backward pass computes again: a policy of `jax.checkpoint_policies`;
+            nothing if not given.
+        dtype: Of the activations; that of the embedding if not given.
 
     Returns:
         Hidden states `[batch, tokens, n_embd]`, and the cache with these tokens added (None
         where none was given).
     """
     slots = None if cache is None else cache[0]["k"].shape[1]
-    x, mask, sin, cos = _begin(params["embedding"], config, tokens, positions, segments, slots)
-    new: Cache = []
-    for layer, block in enumerate(params["blocks"]):
-        past = None if cache is None else cache[layer]
-        x, present = _block(block, config, x, positions, mask, sin, cos, past, attend, multiply)
-        if present is not None:
+    x, seen, sin, cos = _begin(params["embedding"], config, tokens, positions, segments, slots)
+    x = x.astype(dtype or x.dtype)
+    blocks = params["blocks"]
+    if cache is not None:
+        new: Cache = []
+        for block, past in zip(blocks, cache, strict=True):
+            x, present = _block(block, config, x, positions, seen, sin, cos, past, attend, multiply)
+            assert present is not None
             new.append(present)
-    return _end(params["ln_f"], config, x), new if cache is not None else None
+        return _end(params["ln_f"], config, x), new
+
+    def run(x: jax.Array, block: Params) -> tuple[jax.Array, None]:
+        return _block(block, config, x, positions, seen, sin, cos, None, attend, multiply)  # pyright: ignore
+
+    step = run if remat is None else jax.checkpoint(run, policy=remat)
+    if isinstance(blocks, list):
+        for block in blocks:
+            x, _ = step(x, block)
+    else:
+        x, _ = jax.lax.scan(step, x, blocks)
+    return _end(params["ln_f"], config, x), None
 
 
-def _to_float32(x: jax.Array, w: jax.Array) -> jax.Array:
-    return jnp.matmul(x, w, preferred_element_type=jnp.float32)
-
-
-def logits(params: Params, states: jax.Array, multiply: Multiply = _to_float32) -> jax.Array:
+def logits(params: Params, states: jax.Array) -> jax.Array:
     """Map hidden states `[..., n_embd]` to float32 logits `[..., vocab_size]`."""
-    return multiply(states, params["lm_head"]) + params["lm_head_bias"].astype(jnp.float32)
+    scores = jnp.matmul(states, params["lm_head"], preferred_element_type=jnp.float32)
+    return scores + params["lm_head_bias"].astype(jnp.float32)

@@ -32,7 +32,7 @@ class Spec:
     @property
     def is_matrix(self) -> bool:
         """Whether weight decay applies: to matrices, not to biases or LayerNorms."""
-        return len(self.shape) > 1
+        return sum(axis != "layers" for axis in self.axes) > 1
 
 
 def table(config: CodeGenConfig) -> Params:
@@ -62,6 +62,35 @@ def table(config: CodeGenConfig) -> Params:
         "lm_head": Spec((d, vocab), ("embed", "vocab")),
         "lm_head_bias": Spec((vocab,), ("vocab",), "zeros"),
     }
+
+
+def stacked_table(config: CodeGenConfig) -> Params:
+    """Return `table(config)` with all blocks as one, whose arrays begin with an axis `layers`.
+
+    A forward pass over such parameters compiles one block and repeats it.
+    """
+    specs = table(config)
+    block = jax.tree.map(
+        lambda spec: Spec((config.n_layer, *spec.shape), ("layers", *spec.axes), spec.init),
+        specs["blocks"][0],
+        is_leaf=is_spec,
+    )
+    return specs | {"blocks": block}
+
+
+def stack(params: Params) -> Params:
+    """Join the list of blocks into one, as `stacked_table` describes it."""
+    blocks = jax.tree.map(lambda *leaves: jnp.stack(leaves), *params["blocks"])
+    return params | {"blocks": blocks}
+
+
+def unstack(params: Params) -> Params:
+    """Split stacked blocks into a list again; parameters that have a list are returned as is."""
+    if isinstance(params["blocks"], list):
+        return params
+    count = len(params["blocks"]["q"])
+    blocks = [jax.tree.map(lambda leaf: leaf[i], params["blocks"]) for i in range(count)]  # noqa: B023
+    return params | {"blocks": blocks}
 
 
 def is_spec(leaf: object) -> bool:

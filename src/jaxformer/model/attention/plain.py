@@ -1,28 +1,7 @@
-"""Attention kernels: each takes the same arguments and is tested against `reference`."""
-
-from typing import Protocol
+"""Attention under any mask: the definition, and the form that XLA compiles well."""
 
 import jax
 import jax.numpy as jnp
-
-
-class Attention(Protocol):
-    """An attention kernel."""
-
-    def __call__(self, q: jax.Array, k: jax.Array, v: jax.Array, mask: jax.Array) -> jax.Array:
-        """Attend.
-
-        Args:
-            q: Queries `[batch, queries, heads, head_dim]`.
-            k: Keys `[batch, keys, heads, head_dim]`.
-            v: Values, shaped like `k`.
-            mask: Booleans `[batch, queries, keys]`, true where a query sees a key. What a query
-                that sees nothing returns is finite and meaningless.
-
-        Returns:
-            `[batch, queries, heads, head_dim]` in the dtype of `v`.
-        """
-        ...
 
 
 def reference(q: jax.Array, k: jax.Array, v: jax.Array, mask: jax.Array) -> jax.Array:
@@ -63,3 +42,20 @@ def xla(q: jax.Array, k: jax.Array, v: jax.Array, mask: jax.Array) -> jax.Array:
     sums = weights.sum(-1, keepdims=True)
     attended = product(weights.astype(v.dtype), by_head(v), (2, 1)) / sums
     return attended.reshape(batch, heads, queries, head_dim).swapaxes(1, 2).astype(v.dtype)
+
+
+def row_mask(segments: jax.Array) -> jax.Array:
+    """Return `[batch, tokens, tokens]` booleans of what the tokens of packed rows see."""
+    places = jnp.arange(segments.shape[1])
+    same = segments[:, :, None] == segments[:, None, :]
+    return same & (places[None, :] <= places[:, None]) & (segments >= 0)[:, None, :]
+
+
+def reference_rows(q: jax.Array, k: jax.Array, v: jax.Array, segments: jax.Array) -> jax.Array:
+    """Attention within packed rows, as it is defined."""
+    return reference(q, k, v, row_mask(segments))
+
+
+def xla_rows(q: jax.Array, k: jax.Array, v: jax.Array, segments: jax.Array) -> jax.Array:
+    """Attention within packed rows, all scores at once."""
+    return xla(q, k, v, row_mask(segments))
