@@ -9,21 +9,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import jaxformer as jf
 from jaxformer.checkpoints.hub import find
+from jaxformer.evaluation import is_right
+from jaxformer.evaluation.conversations import EXPECTED
 from jaxformer.synthesis import parse_turns
 
 HELD_OUT = sorted((Path(jf.__file__).parent / "embedded/benchmarks/held-out").glob("*.txt"))
-EXPECTED = "#! prints: "
-
-
-def is_right(model, path: Path) -> bool:
-    """Tell whether the first sample's program prints what the file says."""
-    lines = path.read_text("utf-8").splitlines()
-    wanted = [line.removeprefix(EXPECTED) for line in lines if line.startswith(EXPECTED)]
-    session = jf.Session(model, temperature=0.2, seed=0, execute=False)
-    for prompt in parse_turns(path.read_bytes(), str(path)):
-        session.ask(prompt)
-    result = session.run()
-    return result.status == "ok" and result.stdout.splitlines() == wanted
 
 
 def test_forty_of_fifty_held_out_conversations_are_right(nano):

@@ -4,7 +4,7 @@ import difflib
 import re
 import tomllib
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -29,15 +29,34 @@ def read_toml(path: Path | str, model: type[M]) -> M:
     Raises:
         UserError: If the file is missing or is not TOML, or a key is unknown, missing or wrong.
     """
+    return check(load_toml(path), model, path)
+
+
+def load_toml(path: Path | str) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        UserError: If it is missing or is not TOML.
+    """
     path = Path(path)
     try:
-        return model.model_validate(tomllib.loads(path.read_text("utf-8")))
+        return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"There is no recipe {path}.") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"{path} is not a TOML file: {error}.") from error
+
+
+def check(values: dict[str, Any], model: type[M], path: Path | str) -> M:
+    """Check what was read from a TOML file.
+
+    Raises:
+        UserError: If a key is unknown, missing or wrong; it names the file and the key.
+    """
+    try:
+        return model.model_validate(values)
     except ValidationError as error:
         # A misspelt key also makes the right one missing; the misspelling is what helps.
         unknown = [e for e in error.errors() if e["type"] == "extra_forbidden"]

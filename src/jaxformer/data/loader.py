@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxformer.data.infilling import Infilling, rearrange_stretch
 from jaxformer.data.rows import Rows, row, stack
-from jaxformer.data.shards import TokenSet
+from jaxformer.data.views import Stretches
 from jaxformer.errors import UserError
 
 
@@ -32,7 +32,7 @@ class Loader:
         infilling: Fill-in-the-middle, or None.
     """
 
-    sources: Sequence[tuple[TokenSet, float]]
+    sources: Sequence[tuple[Stretches, float]]
     batch_size: int
     context: int
     seed: int = 0
@@ -66,6 +66,12 @@ class Loader:
                 )
             )
         return grain.MapDataset.mix(shuffled, [weight for _, weight in self.sources])
+
+    def places(self, step: int) -> list[tuple[int, int]]:
+        """Return which rows of all hosts make up a step's batch: number of source, and row."""
+        first = step * self.batch_size
+        chosen = (self._rows[first + place] for place in range(self.batch_size))
+        return [place[:2] for place in chosen if place is not None]
 
     def batch(self, step: int) -> Rows[np.ndarray]:
         """Return this host's rows of a step's batch, `[batch_size / hosts, context]` arrays."""

@@ -48,7 +48,7 @@ def row(
             none sees another, and none's first token is predicted from another.
         prompt_weight: How much a prompt's tokens count in the loss beside the others' 1.
     """
-    count = min(len(stretch.tokens) - 1, context)
+    count = min(max(len(stretch.tokens) - 1, 0), context)
     made = Rows(
         tokens=np.zeros((1, context), np.int32),
         positions=np.full((1, context), -1, np.int32),

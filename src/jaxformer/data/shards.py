@@ -88,11 +88,21 @@ class TokenSet:
         """The number of each shard's first row."""
         return np.cumsum([0, *self.counts])[:-1].tolist()
 
-    def stretch(self, row: int) -> Stretch:
-        """Return the tokens of a row, `context + 1` at most."""
+    def _find(self, row: int) -> tuple[Shard, int, int]:
         number = bisect_right(self._firsts, row) - 1
         shard = self.shards[number]()
         start, end = shard.rows[row - self._firsts[number]]
+        return shard, start, end
+
+    def origins(self, row: int) -> np.ndarray:
+        """Return the row of the ledger that each token of a row comes from, int64 `[tokens]`."""
+        shard, start, end = self._find(row)
+        documents = np.searchsorted(shard.documents, np.arange(start, end), "right") - 1
+        return shard.ledger[documents]
+
+    def stretch(self, row: int) -> Stretch:
+        """Return the tokens of a row, `context + 1` at most."""
+        shard, start, end = self._find(row)
         inside = np.searchsorted(shard.documents, [start, end])
         return Stretch(
             np.array(shard.tokens[start:end], np.int32),

@@ -1,6 +1,7 @@
-"""Training: recipes, optimizer, loss and the loop."""
+"""Training: recipes, optimizer, loss, the step, the loop, LoRA."""
 
-from jaxformer.training.loop import train
+from jaxformer.training.options import Options
 from jaxformer.training.recipe import Recipe, Stage, read_recipe
+from jaxformer.training.run import train
 
-__all__ = ["Recipe", "Stage", "read_recipe", "train"]
+__all__ = ["Options", "Recipe", "Stage", "read_recipe", "train"]

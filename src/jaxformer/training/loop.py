@@ -1,173 +1,178 @@
-"""The training loop: one device, stage after stage, resumable with the same command."""
+"""The training loop: one stage, from its first step or its last checkpoint to its end."""
 
-import json
-import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
-import orbax.checkpoint as ocp
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from jax.sharding import Mesh
 
-from jaxformer.checkpoints import save_pretrained
-from jaxformer.data.corpus import python_sources
-from jaxformer.data.documents import Document, conversation
-from jaxformer.data.exercises import conversations
+from jaxformer.checkpoints.store import Store
 from jaxformer.data.loader import Loader
-from jaxformer.data.prepare import prepare
-from jaxformer.data.rows import Rows
 from jaxformer.errors import UserError
-from jaxformer.model import CodeGenConfig, Params, init
-from jaxformer.tokenizer import Tokenizer
-from jaxformer.tokenizer import load as load_tokenizer
-from jaxformer.tokenizer import train as train_tokenizer
-from jaxformer.training.loss import loss
-from jaxformer.training.optimizer import build, schedule
+from jaxformer.training.devices import place
+from jaxformer.training.optimizer import schedule
+from jaxformer.training.options import Options
 from jaxformer.training.recipe import Recipe, Stage
+from jaxformer.training.signals import Asked
+from jaxformer.training.sizes import Pace
+from jaxformer.training.sources import Opened
+from jaxformer.training.step import Report, State, Step
+from jaxformer.training.watch import Watch
 
-SAVE_EVERY = 200
-REPORT_EVERY = 20
+AHEAD = 2
+"""Steps that the devices may be behind this process, so that they never wait for it."""
+PROFILED = 10
+"""The step from which a profile is taken: what is compiled first is compiled by then."""
 
 
-class State(NamedTuple):
-    """All that a stage carries from step to step."""
-
-    params: Params
-    optimizer: Any
-    step: jax.Array
+class BadBatch(UserError):
+    """A batch whose loss is no number or a spike."""
 
 
-def train(recipe: Recipe, out: Path, console: Console) -> Path:
-    """Run or resume every stage of a recipe.
+Look = Callable[[State, int], Mapping[str, Any]]
+"""Takes state and step, and returns figures: the held-out loss and the like."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """What a stage runs on."""
+
+    recipe: Recipe
+    stage: Stage
+    pace: Pace
+    sources: Sequence[Opened]
+    loader: Loader
+    mesh: Mesh
+    step: Step
+    frozen: Any
+    look: Look
+    run: Path
+
+
+def run_stage(
+    course: Course, state: State, store: Store, watch: Watch, asked: Asked, options: Options
+) -> State:
+    """Train until the stage's last step.
 
     Args:
-        recipe: What to train.
-        out: The run's folder. A finished stage leaves a Hugging Face folder in it.
-        console: Where progress goes.
+        course: What it runs on.
+        state: Where it stands.
+        store: Where checkpoints go.
+        watch: Where figures go.
+        asked: Whether to end early.
+        options: How the run is run.
 
     Returns:
-        The folder of the last stage's model.
+        The state after the last step, which is saved.
+
+    Raises:
+        UserError: A batch was bad, or a checkpoint could not be saved.
+        Ended: The run was asked to end; all is saved.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    _fix_recipe(recipe, out)
-    tokenizer = _tokenizer(recipe, out, console)
-    params = init(recipe.model, jax.random.key(recipe.seed))
-    finished = out
-    for stage in recipe.stages:
-        finished = out / f"codegen-{recipe.name}-{stage.name}"
-        params = _run_stage(recipe, stage, params, out, console)
-        save_pretrained(finished, recipe.model, params, tokenizer, dtype="bfloat16")
-    return finished
+    total, start = course.pace.steps, int(state.step)
+    every = options.evaluate_every or max(1, total // 10)
+    rates = schedule(course.pace, course.recipe.schedule)
+    pending: deque[tuple[int, Report]] = deque()
+    shown: list[tuple[int, Report]] = []
+
+    def settle(left: int) -> None:
+        """Look at the reports of all steps but the last few; this waits for the devices."""
+        while len(pending) > left:
+            number, report = pending.popleft()
+            if float(report.bad):
+                _complain(course, number, report, options.skip_bad, watch)
+            shown.append((number, report))
+            if (number + 1) % options.report_every == 0 or number + 1 == total:
+                watch.steps(number + 1, _figures(shown, float(rates(number))))
+                shown.clear()
+
+    def look(done: int) -> None:
+        if figures := course.look(state, done):
+            watch.note(done, figures)
+        watch.pause()
+
+    try:
+        if start == 0:
+            look(0)
+        for number, rows in _batches(course, start, total):
+            with jax.set_mesh(course.mesh):
+                state, report = course.step(state, course.frozen, rows, number)
+            pending.append((number, report))
+            settle(AHEAD)
+            _profile(course.run, number - start, options.profile)
+            done = number + 1
+            if done % every == 0 or done == total:
+                settle(0)
+                look(done)
+            if done % options.save_every == 0 or done == total:
+                settle(0)
+                store.save(done, state)
+            if asked.at(done) and done < total:
+                settle(0)
+                _save_last(store, state)
+                raise asked.end(f"Saved at step {done:,} of stage {course.stage.name}")
+    except BadBatch:
+        _save_last(store, state)
+        raise
+    finally:
+        if options.profile:
+            _end_profile()
+    store.wait()
+    return state
 
 
-def _fix_recipe(recipe: Recipe, out: Path) -> None:
-    """Write the recipe down with the run, and refuse to resume a run of another one."""
-    written, text = out / "recipe.json", recipe.model_dump_json(indent=1)
-    if written.exists() and written.read_text() != text:
-        raise UserError(f"{out} holds a run of another recipe; choose another --out or remove it.")
-    written.write_text(text)
+def _save_last(store: Store, state: State) -> None:
+    if store.latest != int(state.step):
+        store.save(int(state.step), state)
+    store.wait()
 
 
-def _documents(stage: Stage) -> Iterator[Document]:
-    if stage.data == "python":
-        yield from python_sources(stage.amount, stage.first_seed)
-    else:
-        for number, exercise in enumerate(conversations(stage.first_seed, int(stage.amount))):
-            yield conversation(tuple(exercise.turns), f"exercise {number}")
+def _batches(course: Course, start: int, total: int) -> Iterator[tuple[int, Any]]:
+    batches = course.loader.iterate(start)
+    for number in range(start, total):
+        yield number, place(next(batches), course.mesh)
 
 
-def _tokenizer(recipe: Recipe, out: Path, console: Console) -> Tokenizer:
-    folder = out / "tokenizer"
-    if not (folder / "tokenizer_config.json").exists():
-        console.print("Learning the vocabulary …")
-        first_of_kind = {stage.data: stage for stage in reversed(recipe.stages)}
-        samples = (
-            document.text
-            for stage in reversed(first_of_kind.values())
-            for _, document in zip(range(20_000), _documents(stage), strict=False)
+def _figures(shown: Sequence[tuple[int, Report]], rate: float) -> dict[str, float]:
+    good = [report for _, report in shown if not float(report.bad)] or [shown[-1][1]]
+    return {
+        "loss": float(np.mean([float(report.loss) for report in good])),
+        "gradient_norm": float(np.mean([float(report.norm) for report in good])),
+        "learning_rate": rate,
+    }
+
+
+def _complain(course: Course, number: int, report: Report, skip: bool, watch: Watch) -> None:
+    """Name a bad batch; raise unless it may be skipped."""
+    rows: dict[str, list[int]] = {}
+    for source, row in course.loader.places(number):
+        rows.setdefault(course.sources[source].name, []).append(row)
+    batch = "; ".join(f"{name} rows {', '.join(map(str, sorted(r)))}" for name, r in rows.items())
+    loss, norm = float(report.loss), float(report.norm)
+    watch.note(number + 1, {"bad": 1, "loss": repr(loss), "rows": rows})
+    if not skip:
+        raise BadBatch(
+            f"The batch of step {number + 1} of stage {course.stage.name} has the loss {loss:.4g} "
+            f"and the gradient norm {norm:.4g} ({batch}), so training stopped before it; go on "
+            "with --skip-bad to leave such batches out, or lower the learning rate."
         )
-        train_tokenizer(samples, recipe.model.vocab_size).save(folder)
-    return load_tokenizer(folder)
 
 
-def make_step(
-    config: CodeGenConfig, optimizer: optax.GradientTransformation
-) -> Callable[[State, Rows[Any]], tuple[State, jax.Array]]:
-    """Return the compiled training step: state and batch to state and cross-entropy."""
-
-    @partial(jax.jit, donate_argnums=0)
-    def step(state: State, rows: Rows[Any]) -> tuple[State, jax.Array]:
-        gradients, cross_entropy = jax.grad(loss, has_aux=True)(state.params, config, rows)
-        updates, moments = optimizer.update(gradients, state.optimizer, state.params)
-        params = optax.apply_updates(state.params, updates)
-        return State(params, moments, state.step + 1), cross_entropy  # pyright: ignore
-
-    return step
+def _profile(run: Path, done: int, steps: int) -> None:
+    if not steps:
+        return
+    if done == PROFILED:
+        jax.profiler.start_trace(str(run / "profile"))
+    if done == PROFILED + steps:
+        _end_profile()
 
 
-def _run_stage(
-    recipe: Recipe,
-    stage: Stage,
-    params: Params,
-    out: Path,
-    console: Console,
-) -> Params:
-    console.print(f"Preparing the data of stage {stage.name} …")
-    tokens = prepare(
-        _documents(stage), out / "tokenizer", recipe.context, out / "data" / stage.name
-    )
-    loader = Loader(
-        [(tokens, 1.0)],
-        stage.batch,
-        recipe.context,
-        recipe.seed,
-        prompt_weight=stage.prompt_weight,
-    )
-    rate = schedule(stage.learning_rate, stage.steps, stage.warmup)
-    optimizer = build(recipe.model, recipe.optimizer, rate, recipe.weight_decay)
-    state = State(params, optimizer.init(params), jnp.zeros((), jnp.int32))
-    step = make_step(recipe.model, optimizer)
-    last = stage.stop_after or stage.steps
-    options = ocp.CheckpointManagerOptions(max_to_keep=1, save_interval_steps=SAVE_EVERY)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}  {task.fields[status]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with (
-        ocp.CheckpointManager((out / "state" / stage.name).absolute(), options=options) as manager,
-        Progress(*columns, console=console) as progress,
-        (out / "metrics.jsonl").open("a") as metrics,
-    ):
-        if (latest := manager.latest_step()) is not None:
-            state = manager.restore(latest, args=ocp.args.StandardRestore(state))
-        start = int(state.step)
-        task = progress.add_task(stage.name, total=last, completed=start, status="")
-        since, losses = time.perf_counter(), []
-        batches = loader.iterate(start)
-        for index in range(start, last):
-            state, cross_entropy = step(state, next(batches))
-            losses.append(cross_entropy)
-            if (index + 1) % REPORT_EVERY == 0 or index + 1 == last:
-                mean = float(np.mean([float(value) for value in losses]))
-                if not np.isfinite(mean):
-                    raise UserError(f"The loss of stage {stage.name} is {mean} at step {index}.")
-                speed = len(losses) * recipe.context * stage.batch
-                speed /= time.perf_counter() - since
-                status = f"loss {mean:.3f}  {speed:,.0f} tokens/s"
-                progress.update(task, completed=index + 1, status=status)
-                record = {"stage": stage.name, "step": index + 1, "loss": mean, "speed": speed}
-                print(json.dumps(record), file=metrics, flush=True)
-                since, losses = time.perf_counter(), []
-            manager.save(index + 1, args=ocp.args.StandardSave(state))
-        if manager.latest_step() != last:
-            manager.save(last, args=ocp.args.StandardSave(state), force=True)
-    return state.params
+def _end_profile() -> None:
+    try:
+        jax.profiler.stop_trace()
+    except RuntimeError:
+        return  # it had ended, or not begun

@@ -1,58 +1,102 @@
-"""The loss: weighted cross-entropy with z-loss."""
+"""The loss: weighted cross-entropy with z-loss, without ever holding all logits."""
+
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxformer.data.rows import Rows
-from jaxformer.model import CodeGenConfig, Params, hidden, logits
+from jaxformer.model import Params
+from jaxformer.model.forward import Multiply
+
+TILE = 1024
+"""Tokens whose logits exist at one time, on each device."""
 
 
-@jax.custom_vjp
-def mixed_product(x: jax.Array, w: jax.Array) -> jax.Array:
-    """Multiply `[..., in] @ [in, out]`, both passes with bfloat16 factors and float32 sums.
+class Losses(NamedTuple):
+    """Sums over tokens; divide by their weights."""
 
-    The weights stay float32 outside; a processor with bfloat16 products runs them twice as fast.
+    total: jax.Array
+    """What is made small, z-loss included."""
+    cross_entropy: jax.Array
+    """In nats."""
+
+
+def token_losses(
+    head: Params, states: jax.Array, targets: jax.Array, multiply: Multiply
+) -> tuple[jax.Array, jax.Array]:
+    """Return each token's cross-entropy and the logarithm of its normaliser, float32 `[...]`."""
+    [scores] = multiply(states, [head["lm_head"]])
+    scores = scores.astype(jnp.float32) + head["lm_head_bias"]
+    log_z = jax.nn.logsumexp(scores, axis=-1)
+    picked = jnp.take_along_axis(scores, targets[..., None], axis=-1)[..., 0]
+    return log_z - picked, log_z
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
+def losses(
+    head: Params, states: jax.Array, rows: Rows[Any], z_loss: float, multiply: Multiply, tile: int
+) -> Losses:
+    """Return the weighted sums of the losses of a batch.
+
+    Logits are made for some tokens of each row at a time, and their gradients with them, so that
+    neither are kept, nor made twice.
+
+    Args:
+        head: `lm_head` and `lm_head_bias` of the parameters.
+        states: Hidden states `[rows, context, n_embd]`.
+        rows: The batch.
+        z_loss: Weight of log² of the softmax's normaliser, which keeps that near one.
+        multiply: The product with the head.
+        tile: Tokens of a row at one time.
     """
-    return jnp.matmul(
-        x.astype(jnp.bfloat16), w.astype(jnp.bfloat16), preferred_element_type=jnp.float32
-    )
+    return _losses(head, states, rows, z_loss, multiply, tile)[0]
 
 
-def _forward(x: jax.Array, w: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return mixed_product(x, w), (x.astype(jnp.bfloat16), w.astype(jnp.bfloat16))
+def _losses(
+    head: Params, states: jax.Array, rows: Rows[Any], z_loss: float, multiply: Multiply, tile: int
+) -> tuple[Losses, tuple[Params, jax.Array]]:
+    def one(
+        head: Params, states: jax.Array, targets: jax.Array, weights: jax.Array
+    ) -> tuple[jax.Array, Losses]:
+        entropy, log_z = token_losses(head, states, targets, multiply)
+        cross_entropy = (entropy * weights).sum()
+        total = cross_entropy + z_loss * (jnp.square(log_z) * weights).sum()
+        return total, Losses(total, cross_entropy)
+
+    def step(
+        carry: tuple[Losses, Params], part: tuple[jax.Array, ...]
+    ) -> tuple[tuple[Losses, Params], jax.Array]:
+        (by_head, by_states), sums = jax.grad(one, argnums=(0, 1), has_aux=True)(head, *part)
+        return jax.tree.map(jnp.add, carry, (sums, by_head)), by_states
+
+    def cut(x: jax.Array) -> jax.Array:
+        """`[rows, context, …]` to `[tiles, rows, tile, …]`."""
+        return x.reshape(len(x), -1, tile, *x.shape[2:]).swapaxes(0, 1)
+
+    zero = jnp.zeros((), jnp.float32)
+    start = Losses(zero, zero), jax.tree.map(jnp.zeros_like, head)
+    parts = cut(states), cut(rows.targets), cut(rows.weights)
+    (sums, by_head), by_states = jax.lax.scan(step, start, parts)
+    return sums, (by_head, by_states.swapaxes(0, 1).reshape(states.shape))
 
 
 def _backward(
-    saved: tuple[jax.Array, jax.Array], gradient: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    x, w = saved
-    g = gradient.astype(jnp.bfloat16)
-    dx = jnp.matmul(g, w.T, preferred_element_type=jnp.float32)
-    flat_x, flat_g = x.reshape(-1, x.shape[-1]), g.reshape(-1, g.shape[-1])
-    return dx, jnp.matmul(flat_x.T, flat_g, preferred_element_type=jnp.float32)
+    _z_loss: float,
+    _multiply: Multiply,
+    _tile: int,
+    saved: tuple[Params, jax.Array],
+    gradient: Losses,
+) -> tuple[Params, jax.Array, None]:
+    by_head, by_states = jax.tree.map(lambda x: (x * gradient.total).astype(x.dtype), saved)
+    return by_head, by_states, None
 
 
-mixed_product.defvjp(_forward, _backward)
+losses.defvjp(_losses, _backward)
 
 
-def loss(
-    params: Params, config: CodeGenConfig, batch: Rows[jax.Array], z_loss: float = 1e-4
-) -> tuple[jax.Array, jax.Array]:
-    """Return the training loss and the cross-entropy in it, both in nats a (weighted) token.
-
-    The z-loss `z_loss · log²Z` keeps the logits' normaliser near one.
-    """
-    states, _ = hidden(
-        params,
-        config,
-        batch.tokens,
-        batch.positions,
-        segments=batch.segments,
-        multiply=mixed_product,
-    )
-    scores = logits(params, states, multiply=mixed_product)
-    log_z = jax.nn.logsumexp(scores, axis=-1)
-    picked = jnp.take_along_axis(scores, batch.targets[..., None], axis=-1)[..., 0]
-    total = jnp.maximum(batch.weights.sum(), 1.0)
-    cross_entropy = ((log_z - picked) * batch.weights).sum() / total
-    return cross_entropy + z_loss * (jnp.square(log_z) * batch.weights).sum() / total, cross_entropy
+def tile_of(context: int, rows: int, tokens: int = TILE) -> int:
+    """Return how many tokens of each of so many rows to take at a time: a divisor of `context`."""
+    wanted = max(1, tokens // rows)
+    return max(d for d in range(1, min(context, wanted) + 1) if context % d == 0)

@@ -6,43 +6,66 @@ import jax
 import optax
 import optax.contrib
 
-from jaxformer.model import CodeGenConfig, Spec, table
+from jaxformer.model import Params, Spec
 from jaxformer.model.parameters import is_spec
+from jaxformer.training.sizes import Pace
+
+CLIP = 1.0
+"""Gradients are scaled down to this global norm."""
+FLOOR = 0.1
+"""Of the peak: the learning rate at the end."""
+DECAY = 0.2
+"""Of all steps: how long `wsd` decays."""
 
 
-def schedule(peak: float, steps: int, warmup: int, floor: float = 0.1) -> optax.Schedule:
-    """Linear warm-up to `peak`, then cosine to `floor · peak` at the last step."""
-    return optax.warmup_cosine_decay_schedule(0.0, peak, warmup, steps, floor * peak)
+def schedule(pace: Pace, kind: Literal["cosine", "wsd"] = "cosine") -> optax.Schedule:
+    """Return the learning rate of every step.
+
+    It rises linearly to its peak; then `cosine` (Brown et al., 2020) lets it fall to a tenth, and
+    `wsd` (warm-up, stable, decay: Hu et al., 2024) keeps it and lets it fall in the last fifth.
+    """
+    low = FLOOR * pace.learning_rate
+    if kind == "cosine":
+        return optax.warmup_cosine_decay_schedule(
+            0.0, pace.learning_rate, pace.warmup, max(pace.anneal, pace.warmup + 1), low
+        )
+    falling = max(pace.warmup, pace.anneal - max(1, round(DECAY * pace.anneal)))
+    return optax.join_schedules(
+        [
+            optax.linear_schedule(0.0, pace.learning_rate, pace.warmup),
+            optax.constant_schedule(pace.learning_rate),
+            optax.linear_schedule(pace.learning_rate, low, pace.anneal - falling),
+        ],
+        [pace.warmup, falling],
+    )
 
 
 def build(
-    config: CodeGenConfig,
+    specs: Params,
     name: Literal["adamw", "muon"],
     learning_rate: optax.Schedule,
     weight_decay: float,
 ) -> optax.GradientTransformation:
-    """Return the optimizer behind a clip of the global gradient norm at 1.0.
+    """Return the optimizer for parameters of such a table.
 
     Weight decay applies to matrices only. Muon turns the blocks' matrices; the embedding, the
-    head and every vector stay with Adam.
+    head and every vector stay with Adam. Gradients are to be clipped before.
     """
-    specs = table(config)
     decays = jax.tree.map(lambda spec: spec.is_matrix, specs, is_leaf=is_spec)
     if name == "adamw":
-        rule = optax.adamw(learning_rate, weight_decay=weight_decay, mask=decays)
-    else:
+        return optax.adamw(learning_rate, weight_decay=weight_decay, mask=decays)
 
-        def dimensions(spec: Spec) -> optax.contrib.MuonDimensionNumbers | None:
-            hidden = spec.is_matrix and "vocab" not in spec.axes
-            return optax.contrib.MuonDimensionNumbers() if hidden else None
+    def dimensions(spec: Spec) -> optax.contrib.MuonDimensionNumbers | None:
+        if not spec.is_matrix or "vocab" in spec.axes:
+            return None
+        first = len(spec.shape) - 2  # what stands before is the axis of layers
+        return optax.contrib.MuonDimensionNumbers(first, first + 1)
 
-        turned = jax.tree.map(dimensions, specs, is_leaf=is_spec)
-        rule = optax.contrib.muon(
-            learning_rate,
-            weight_decay=weight_decay,
-            weight_decay_mask=decays,
-            muon_weight_dimension_numbers=turned,
-            adam_weight_decay=weight_decay,
-            consistent_rms=0.2,  # so that one learning rate serves both (Liu et al., 2025)
-        )
-    return optax.chain(optax.clip_by_global_norm(1.0), rule)
+    return optax.contrib.muon(
+        learning_rate,
+        weight_decay=weight_decay,
+        weight_decay_mask=decays,
+        muon_weight_dimension_numbers=jax.tree.map(dimensions, specs, is_leaf=is_spec),
+        adam_weight_decay=weight_decay,
+        consistent_rms=0.2,  # so that one learning rate serves both (Liu et al., 2025)
+    )

@@ -1,51 +1,28 @@
 """Attention kernels; each is tested against the reference for every mask that it accepts.
 
 Decoding attends under a mask to the keys of a cache (`plain`); training and scoring attend within
-packed rows, for which there are kernels for each kind of processor.
+packed rows, for which there are kernels for each kind of processor. `choose` names the one to use,
+`over_mesh` lets every device of a mesh attend within its own rows and heads.
 """
 
-from typing import Protocol
-
-import jax
-
+from jaxformer.model.attention.choose import NAMES, choose, over_mesh
+from jaxformer.model.attention.cudnn import cudnn
 from jaxformer.model.attention.plain import reference, reference_rows, xla, xla_rows
+from jaxformer.model.attention.protocols import Attention, RowAttention
+from jaxformer.model.attention.splash import splash
+from jaxformer.model.attention.tiled import tiled
 
-__all__ = ["Attention", "RowAttention", "reference", "reference_rows", "xla", "xla_rows"]
-
-
-class Attention(Protocol):
-    """Attention under a mask."""
-
-    def __call__(self, q: jax.Array, k: jax.Array, v: jax.Array, mask: jax.Array) -> jax.Array:
-        """Attend.
-
-        Args:
-            q: Queries `[batch, queries, heads, head_dim]`.
-            k: Keys `[batch, keys, heads, head_dim]`.
-            v: Values, shaped like `k`.
-            mask: Booleans `[batch, queries, keys]`, true where a query sees a key. What a query
-                that sees nothing returns is finite and meaningless.
-
-        Returns:
-            `[batch, queries, heads, head_dim]` in the dtype of `v`.
-        """
-        ...
-
-
-class RowAttention(Protocol):
-    """Attention within rows of packed documents."""
-
-    def __call__(self, q: jax.Array, k: jax.Array, v: jax.Array, segments: jax.Array) -> jax.Array:
-        """Attend: a token sees itself and what stands before it in its document.
-
-        Args:
-            q: Queries `[batch, tokens, heads, head_dim]`.
-            k: Keys, shaped like `q`.
-            v: Values, shaped like `q`.
-            segments: The document of each token, int32 `[batch, tokens]`; negative for padding,
-                which nothing sees, and for which what is returned is finite and meaningless.
-
-        Returns:
-            `[batch, tokens, heads, head_dim]` in the dtype of `v`.
-        """
-        ...
+__all__ = [
+    "NAMES",
+    "Attention",
+    "RowAttention",
+    "choose",
+    "cudnn",
+    "over_mesh",
+    "reference",
+    "reference_rows",
+    "splash",
+    "tiled",
+    "xla",
+    "xla_rows",
+]

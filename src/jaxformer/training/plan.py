@@ -1,0 +1,223 @@
+"""How a stage is laid out on devices, and whether it fits, before anything is compiled."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from jaxformer.errors import UserError
+from jaxformer.model import CodeGenConfig, count
+from jaxformer.model.parameters import Params, Spec, is_spec, table
+from jaxformer.training import lora as loras
+from jaxformer.training.devices import check_mesh, parse_mesh
+from jaxformer.training.loss import TILE
+from jaxformer.training.recipe import Recipe
+from jaxformer.training.sizes import Pace, derive
+
+USABLE = 0.92
+"""Of a device's memory; the rest is the runtime's, and room between blocks."""
+CPU_TOKENS = 1024
+"""Tokens of a part of a batch on a CPU: more take longer, for they leave the caches."""
+
+REMAT: dict[str, Callable[..., Any] | None] = {
+    "nothing": None,
+    "some": jax.checkpoint_policies.save_only_these_names("attended", "inner"),
+    "all": jax.checkpoint_policies.nothing_saveable,
+}
+"""What the backward pass computes again: the cheap parts of blocks, or blocks whole."""
+
+_SAVED = {"nothing": 24.0, "some": 6.0, "all": 1.0}
+"""Values of the model's width that are kept for a token in a layer, by `REMAT`; see
+tests/training/test_plan.py, which compares them with what XLA allots."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A layout, and the bytes on each device that it takes."""
+
+    mesh: tuple[int, int, int]
+    """Devices along data, fsdp and tensor."""
+    accumulate: int
+    """Parts of a batch that are worked on one after the other."""
+    remat: str
+    """A key of `REMAT`."""
+    parts: dict[str, float]
+    """Bytes by purpose."""
+    memory: float
+    """Bytes that a device has."""
+
+    @property
+    def bytes(self) -> float:
+        """Bytes on each device, all together."""
+        return sum(self.parts.values())
+
+    @property
+    def fits(self) -> bool:
+        """Whether that is less than a device can give."""
+        return self.bytes <= USABLE * self.memory
+
+
+def make_plan(
+    recipe: Recipe,
+    pace: Pace,
+    config: CodeGenConfig,
+    *,
+    devices: int,
+    memory: float,
+    platform: str,
+    stage: str,
+    mesh: tuple[int, int, int] | None = None,
+    accumulate: int | None = None,
+) -> Plan:
+    """Choose the layout that computes least among those that fit.
+
+    Parameters are shared out only as far as they must be; then parts of batches become smaller,
+    then activations are computed again.
+
+    Args:
+        recipe: What is trained.
+        pace: The stage's.
+        config: The model's shape.
+        devices: How many.
+        memory: Bytes of each.
+        platform: `cpu`, `gpu` or `tpu`.
+        stage: Its name, for messages.
+        mesh: A mesh that must be used.
+        accumulate: A number of parts that must be used.
+
+    Raises:
+        UserError: If nothing fits, with what the smallest would take; or if the batch cannot be
+            shared by these devices.
+    """
+    meshes = [mesh] if mesh else list(_meshes(devices, config))
+    plans = []
+    for remat in REMAT:
+        for shape in meshes:
+            for parts in _accumulations(pace, recipe, shape, platform, accumulate):
+                parted = estimate(recipe, pace, config, shape, parts, remat, platform)
+                plan = Plan(shape, parts, remat, parted, memory)
+                if plan.fits:
+                    return plan
+                plans.append(plan)
+    if not plans:
+        raise UserError(
+            f"Stage {stage} has batches of {pace.batch} rows, which "
+            f"{'the mesh ' + 'x'.join(map(str, mesh)) if mesh else f'{devices} devices'} "
+            f"cannot share evenly{f' in {accumulate} parts' if accumulate else ''}; "
+            f"choose a multiple of {_shares(meshes)}."
+        )
+    least = min(plans, key=lambda plan: plan.bytes)
+    largest = max(least.parts, key=lambda part: least.parts[part])
+    raise UserError(
+        f"Stage {stage} needs at least {least.bytes / 1e9:.3g} GB on each of {devices} devices "
+        f"(mesh {'x'.join(map(str, least.mesh))}, the most for {largest}), but each has only "
+        f"{memory / 1e9:.3g} GB; take more or larger devices, a smaller model or batch, or LoRA."
+    )
+
+
+def plan_stages(
+    recipe: Recipe,
+    config: CodeGenConfig,
+    *,
+    devices: int,
+    memory: float,
+    platform: str,
+    mesh: str | None = None,
+    accumulate: int | None = None,
+) -> list[Plan]:
+    """Lay out every stage of a recipe; see `make_plan`.
+
+    Raises:
+        UserError: If one does not fit, or the mesh does not suit model, batch or devices.
+    """
+    shape = parse_mesh(mesh, devices) if mesh else None
+    if shape:
+        check_mesh(shape, config)
+    return [
+        make_plan(
+            recipe,
+            derive(recipe, stage, config),
+            config,
+            devices=devices,
+            memory=memory,
+            platform=platform,
+            stage=stage.name,
+            mesh=shape,
+            accumulate=accumulate,
+        )
+        for stage in recipe.stages
+    ]
+
+
+def _shares(meshes: Sequence[tuple[int, int, int]]) -> int:
+    return min(data * fsdp for data, fsdp, _ in meshes)
+
+
+def _meshes(devices: int, config: CodeGenConfig) -> Iterator[tuple[int, int, int]]:
+    """Yield meshes, those that talk least first."""
+    for tensor in _divisors(devices):
+        if config.n_head % tensor or config.inner_dim % tensor or tensor > 8:
+            continue
+        for fsdp in _divisors(devices // tensor):
+            yield devices // tensor // fsdp, fsdp, tensor
+
+
+def _divisors(number: int) -> list[int]:
+    return [n for n in range(1, number + 1) if number % n == 0]
+
+
+def _accumulations(
+    pace: Pace, recipe: Recipe, mesh: tuple[int, int, int], platform: str, forced: int | None
+) -> list[int]:
+    data, fsdp, _ = mesh
+    if pace.batch % (data * fsdp):
+        return []
+    rows = pace.batch // (data * fsdp)
+    if forced:
+        return [forced] if rows % forced == 0 else []
+    parts = _divisors(rows)
+    if platform == "cpu":
+        small = [n for n in parts if rows // n * recipe.context <= CPU_TOKENS]
+        return small or parts[-1:]
+    return parts
+
+
+def trained_specs(recipe: Recipe, config: CodeGenConfig) -> Params:
+    """Return the table of what a recipe trains."""
+    return loras.table(config, recipe.lora) if recipe.lora else table(config)
+
+
+def estimate(
+    recipe: Recipe,
+    pace: Pace,
+    config: CodeGenConfig,
+    mesh: tuple[int, int, int],
+    accumulate: int,
+    remat: str,
+    platform: str,
+) -> dict[str, float]:
+    """Return the bytes on each device by purpose."""
+    data, fsdp, tensor = mesh
+    specs: list[Spec] = jax.tree.leaves(trained_specs(recipe, config), is_leaf=is_spec)
+    trained = sum(spec.size for spec in specs)
+    turned = sum(s.size for s in specs if s.is_matrix and "vocab" not in s.axes)
+    moments = 2 * trained - (turned if recipe.optimizer == "muon" else 0)
+    shared = fsdp * tensor
+    width = 4 if platform == "cpu" or recipe.precision == "float32" else 2
+    tokens = pace.batch // (accumulate * data * fsdp) * recipe.context
+    wide = config.n_embd * tokens * width
+    layer = count(config) / config.n_layer
+    block = _SAVED["nothing"] * wide / tensor
+    narrow = 2 if recipe.precision == "bfloat16" else 4
+    parts = {
+        "weights": 4.0 * trained / shared,
+        "optimizer": 4.0 * moments / shared,
+        "gradients": 4.0 * trained / shared * (1 if accumulate == 1 else 2),
+        "activations": _SAVED[remat] * wide / tensor * config.n_layer + block,
+        "logits": 3.0 * 4 * min(TILE, tokens) * config.vocab_size / tensor,
+        "working weights": narrow * (count(config) if fsdp == 1 else 3 * layer) / tensor,
+    }
+    if recipe.lora:
+        parts["frozen weights"] = float(narrow) * count(config) / shared
+    return parts

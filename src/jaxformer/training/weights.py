@@ -1,0 +1,139 @@
+"""The weights that a stage begins with, goes on with and leaves, on the run's devices."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxformer.checkpoints import load as load_model
+from jaxformer.checkpoints.store import Store
+from jaxformer.model import CodeGenConfig, Params, init
+from jaxformer.model.parameters import is_spec, stack, stacked_table, table
+from jaxformer.model.sharding import shardings
+from jaxformer.training import lora as loras
+from jaxformer.training.recipe import Recipe
+from jaxformer.training.step import State, Whole, new_state
+
+
+def specs_of(recipe: Recipe, config: CodeGenConfig, stacked: bool) -> Params:
+    """Return the table of what a recipe trains: all weights, or the additions of LoRA."""
+    if recipe.lora:
+        return (loras.stacked_table if stacked else loras.table)(config, recipe.lora)
+    return (stacked_table if stacked else table)(config)
+
+
+def whole_of(recipe: Recipe) -> Whole:
+    """Return how frozen and trained weights make up the model's; see `step.Whole`."""
+    return loras.attach if recipe.lora else _trained
+
+
+def _trained(_frozen: Any, trained: Params) -> Params:
+    return trained
+
+
+def first_weights(recipe: Recipe, config: CodeGenConfig, mesh: Mesh, stacked: bool) -> Params:
+    """Return the weights before the first stage, float32: fresh ones, or those of `from`."""
+    places = shardings((stacked_table if stacked else table)(config), mesh)
+    arrange = stack if stacked else _as_they_are
+    if recipe.start:
+        params = load_model(recipe.start).params
+        return jax.jit(arrange, out_shardings=places)(jax.tree.map(np.asarray, params))
+
+    def draw(key: jax.Array) -> Params:
+        return arrange(init(config, key))
+
+    return jax.jit(draw, out_shardings=places)(jax.random.key(recipe.seed))
+
+
+def _as_they_are(params: Params) -> Params:
+    return params
+
+
+def begin(
+    recipe: Recipe,
+    config: CodeGenConfig,
+    before: Params,
+    optimizer: optax.GradientTransformation,
+    mesh: Mesh,
+    stacked: bool,
+) -> tuple[State, Any]:
+    """Return a stage's state before its first step, and the frozen weights (None without LoRA).
+
+    Args:
+        recipe: The recipe.
+        config: The model's shape.
+        before: The weights that the stage starts from; their memory is used.
+        optimizer: Without clipping.
+        mesh: Of the devices.
+        stacked: Whether blocks are stacked.
+    """
+    places = _state_shardings(recipe, config, optimizer, mesh, stacked)
+    start = partial(new_state, optimizer=optimizer)
+    if not recipe.lora:
+        return jax.jit(start, out_shardings=places, donate_argnums=0)(before), None
+    dtype = jnp.bfloat16 if recipe.precision == "bfloat16" else jnp.float32
+    frozen = jax.jit(lambda tree: jax.tree.map(lambda x: x.astype(dtype), tree))(before)
+
+    def draw(key: jax.Array) -> State:
+        assert recipe.lora
+        drawn = loras.init(config, recipe.lora, key)
+        return start(stack(drawn) if stacked else drawn)
+
+    return jax.jit(draw, out_shardings=places)(jax.random.key(recipe.seed + 1)), frozen
+
+
+def restore(
+    store: Store,
+    recipe: Recipe,
+    config: CodeGenConfig,
+    optimizer: optax.GradientTransformation,
+    mesh: Mesh,
+    stacked: bool,
+) -> State:
+    """Return the newest state of a store, laid out on this mesh."""
+    shapes = _state_shapes(recipe, config, optimizer, stacked)
+    places = _state_shardings(recipe, config, optimizer, mesh, stacked)
+    like = jax.tree.map(
+        lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place), shapes, places
+    )
+    return store.restore(like)
+
+
+def _state_shapes(
+    recipe: Recipe, config: CodeGenConfig, optimizer: optax.GradientTransformation, stacked: bool
+) -> State:
+    specs = specs_of(recipe, config, stacked)
+    params = jax.tree.map(
+        lambda spec: jax.ShapeDtypeStruct(spec.shape, jnp.float32), specs, is_leaf=is_spec
+    )
+    return jax.eval_shape(partial(new_state, optimizer=optimizer), params)
+
+
+def _state_shardings(
+    recipe: Recipe,
+    config: CodeGenConfig,
+    optimizer: optax.GradientTransformation,
+    mesh: Mesh,
+    stacked: bool,
+) -> State:
+    """The optimizer's arrays lie where their parameters do."""
+    places = shardings(specs_of(recipe, config, stacked), mesh)
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    shapes = _state_shapes(recipe, config, optimizer, stacked)
+    moments = optax.tree_utils.tree_map_params(
+        optimizer,
+        lambda _, place: place,
+        shapes.optimizer,
+        places,
+        transform_non_params=lambda _: everywhere,
+    )
+    return State(places, moments, everywhere, everywhere, everywhere)
+
+
+def merged(recipe: Recipe, frozen: Any, trained: Params) -> Params:
+    """Return the model's weights: what was trained, or frozen weights with LoRA's in them."""
+    return loras.merge(frozen, trained, recipe.lora) if recipe.lora else trained
