@@ -88,7 +88,7 @@ def unstack(params: Params) -> Params:
     """Split stacked blocks into a list again; parameters that have a list are returned as is."""
     if isinstance(params["blocks"], list):
         return params
-    count = len(params["blocks"]["q"])
+    count = len(jax.tree.leaves(params["blocks"])[0])
     blocks = [jax.tree.map(lambda leaf: leaf[i], params["blocks"]) for i in range(count)]  # noqa: B023
     return params | {"blocks": blocks}
 

@@ -27,6 +27,7 @@ from jaxformer.training.card import FILE as CARD
 from jaxformer.training.card import Finished
 from jaxformer.training.computation import computation, is_stacked
 from jaxformer.training.export import export
+from jaxformer.training.heap import keep_heap
 from jaxformer.training.held_out import Evaluate, make_held_out
 from jaxformer.training.loop import Course, run_stage
 from jaxformer.training.optimizer import build, schedule
@@ -134,6 +135,8 @@ def _open(recipe: Recipe, out: Path, console: Console, options: Options) -> Run:
         mesh=options.mesh,
         accumulate=options.accumulate,
     )
+    if device.platform == "cpu":
+        keep_heap(int(min(max(plan.bytes for plan in plans), plans[0].memory / 2)))
     stacked = is_stacked(options.layers, device.platform)
     return Run(recipe, options, out, console, tokenizer, config, plans, stacked)
 
