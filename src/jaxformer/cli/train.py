@@ -75,6 +75,8 @@ def train(
 
         jaxformer train recipes/nano.toml --set mono.steps=100 --set seed=1
     """
+    import logging
+
     from rich.console import Console
 
     from jaxformer.errors import UserError
@@ -84,6 +86,10 @@ def train(
     from jaxformer.training.signals import Ended
     from jaxformer.training.watch import TRACKERS
 
+    log = logging.getLogger("jaxformer")
+    log.setLevel(logging.INFO)  # such as which kernel attends
+    log.propagate = False
+    log.addHandler(logging.StreamHandler())
     checked = read_recipe(recipe, changes or (), size)
     if unknown := set(track or ()) - set(TRACKERS):
         raise UserError(f"--track {unknown.pop()} is not known; use {' or '.join(TRACKERS)}.")

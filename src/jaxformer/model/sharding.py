@@ -1,6 +1,7 @@
 """Where arrays live on a mesh of devices: one table of rules, logical axes to mesh axes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
@@ -22,7 +23,7 @@ RULES: dict[str, str | tuple[str, ...] | None] = {
 }
 
 
-def make_mesh(shape: Sequence[int], devices: Sequence[jax.Device] | None = None) -> Mesh:
+def make_mesh(shape: Sequence[int], devices: Sequence[Any] | None = None) -> Mesh:
     """Arrange devices as `[data, fsdp, tensor]`; all of them if none are given."""
     return jax.make_mesh(
         tuple(shape), AXES, axis_types=(AxisType.Auto,) * len(AXES), devices=devices

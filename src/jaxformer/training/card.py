@@ -70,8 +70,7 @@ def write_card(done: Finished) -> str:
         "## Made with",
         f"Jaxformer {version('jaxformer')}, JAX {jax.__version__}, on {jax.device_count()} × "
         f"{jax.devices()[0].device_kind} (mesh {'x'.join(map(str, done.plan.mesh))}, "
-        f"{done.plan.accumulate} parts a batch). `jaxformer train` with the recipe in `recipe.json` "
-        "repeats it.",
+        f"{done.plan.accumulate} parts a batch); `recipe.json` is the recipe.",
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -74,7 +74,7 @@ def computation(
 @functools.cache
 def _in_bfloat16(attend: RowAttention) -> RowAttention:
     def cast(q: jax.Array, k: jax.Array, v: jax.Array, segments: jax.Array) -> jax.Array:
-        narrow = (x.astype(jnp.bfloat16) for x in (q, k, v))
-        return attend(*narrow, segments).astype(v.dtype)
+        q, k, narrow = (x.astype(jnp.bfloat16) for x in (q, k, v))
+        return attend(q, k, narrow, segments).astype(v.dtype)
 
     return cast

@@ -87,7 +87,7 @@ def run_stage(
                 _complain(course, number, report, options.skip_bad, watch)
             shown.append((number, report))
             if (number + 1) % options.report_every == 0 or number + 1 == total:
-                watch.steps(number + 1, _figures(shown, float(rates(number))))
+                watch.steps(number + 1, _figures(shown, np.asarray(rates(number)).item()))
                 shown.clear()
 
     def look(done: int) -> None:

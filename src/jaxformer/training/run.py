@@ -215,11 +215,8 @@ def _run_stage(run: Run, number: int, asked: Asked) -> None:
     sources = _open_sources(run, number)
     loader = _loader(run, number, sources, mesh)
     rule, whole = _optimizer(run, number), weights.whole_of(recipe)
-    before = _weights_before(run, number, mesh)
     with run.store(number) as store:
-        state, frozen = weights.begin(recipe, run.config, before, rule, mesh, run.stacked)
-        if store.latest is not None:
-            state = weights.restore(store, recipe, run.config, rule, mesh, run.stacked)
+        state, frozen = _begin(run, number, store, rule, mesh)
         step = make_step(
             run.config, rule, how, z_loss=recipe.z_loss, skip=run.options.skip_bad, whole=whole
         )
@@ -261,6 +258,21 @@ def _run_stage(run: Run, number: int, asked: Asked) -> None:
         frozen,
         state.params,
     )
+
+
+def _begin(run: Run, number: int, store: Store, rule: Any, mesh: Mesh) -> tuple[State, Any]:
+    """Return where a stage stands, and the frozen weights (None without LoRA).
+
+    No more is in memory at one time than training takes.
+    """
+    recipe, config, stacked = run.recipe, run.config, run.stacked
+    frozen = None
+    if recipe.lora:
+        frozen = weights.freeze(recipe, _weights_before(run, number, mesh))
+    if store.latest is not None:
+        return weights.restore(store, recipe, config, rule, mesh, stacked), frozen
+    before = None if recipe.lora else _weights_before(run, number, mesh)
+    return weights.begin(recipe, config, before, rule, mesh, stacked), frozen
 
 
 def _describe(run: Run, stage: str, plan: Plan, pace: Pace, start: int) -> None:

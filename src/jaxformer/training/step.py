@@ -13,7 +13,7 @@ from jaxformer.data.rows import Rows
 from jaxformer.model import CodeGenConfig, Params, hidden
 from jaxformer.model.attention import RowAttention
 from jaxformer.model.forward import Multiply
-from jaxformer.training.loss import losses, tile_of
+from jaxformer.training.loss import Losses, losses, tile_of
 from jaxformer.training.optimizer import CLIP
 
 SETTLE = 100
@@ -96,6 +96,7 @@ def make_gradients(
         head = {name: complete[name] for name in ("lm_head", "lm_head_bias")}
         tile = tile_of(rows.tokens.shape[1], rows.tokens.shape[0])
         sums = losses(head, states, rows, z_loss, how.multiply, tile)
+        assert isinstance(sums, Losses)
         return sums.total * share, sums.cross_entropy * share
 
     def gradients(params: Params, frozen: Any, rows: Rows[Any]) -> tuple[Params, jax.Array]:

@@ -53,37 +53,42 @@ def _as_they_are(params: Params) -> Params:
     return params
 
 
+def freeze(recipe: Recipe, before: Params) -> Params:
+    """Return the weights that LoRA adds to, in the precision of its products."""
+    dtype = jnp.bfloat16 if recipe.precision == "bfloat16" else jnp.float32
+    return jax.jit(lambda tree: jax.tree.map(lambda x: x.astype(dtype), tree))(before)
+
+
 def begin(
     recipe: Recipe,
     config: CodeGenConfig,
-    before: Params,
+    before: Params | None,
     optimizer: optax.GradientTransformation,
     mesh: Mesh,
     stacked: bool,
-) -> tuple[State, Any]:
-    """Return a stage's state before its first step, and the frozen weights (None without LoRA).
+) -> State:
+    """Return a stage's state before its first step.
 
     Args:
         recipe: The recipe.
         config: The model's shape.
-        before: The weights that the stage starts from; their memory is used.
+        before: The weights that the stage starts from; their memory is used. With LoRA, whose
+            additions start anew, they are not needed.
         optimizer: Without clipping.
         mesh: Of the devices.
         stacked: Whether blocks are stacked.
     """
     places = _state_shardings(recipe, config, optimizer, mesh, stacked)
     start = partial(new_state, optimizer=optimizer)
-    if not recipe.lora:
-        return jax.jit(start, out_shardings=places, donate_argnums=0)(before), None
-    dtype = jnp.bfloat16 if recipe.precision == "bfloat16" else jnp.float32
-    frozen = jax.jit(lambda tree: jax.tree.map(lambda x: x.astype(dtype), tree))(before)
+    if before is not None:
+        return jax.jit(start, out_shardings=places, donate_argnums=0)(before)
 
     def draw(key: jax.Array) -> State:
         assert recipe.lora
         drawn = loras.init(config, recipe.lora, key)
         return start(stack(drawn) if stacked else drawn)
 
-    return jax.jit(draw, out_shardings=places)(jax.random.key(recipe.seed + 1)), frozen
+    return jax.jit(draw, out_shardings=places)(jax.random.key(recipe.seed + 1))
 
 
 def restore(
