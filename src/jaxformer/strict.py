@@ -61,7 +61,7 @@ def check(values: dict[str, Any], model: type[M], path: Path | str) -> M:
         # A misspelt key also makes the right one missing; the misspelling is what helps.
         unknown = [e for e in error.errors() if e["type"] == "extra_forbidden"]
         # Where false is allowed beside something else, what is wrong with the latter is useful.
-        useful = [e for e in error.errors() if e["type"] != "literal_error"]
+        useful = [e for e in error.errors() if e.get("ctx", {}).get("expected") != "False"]
         first = (unknown or useful or error.errors())[0]
         parts = [str(part) for part in first["loc"] if not re.search(r"[^\w.]", str(part))]
         where = ".".join(parts) or "the recipe"

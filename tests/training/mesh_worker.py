@@ -21,14 +21,15 @@ def main() -> None:
 
 
 def train(recipe: Path, out: Path, meshes: list[str]) -> None:
-    """Train on one mesh after the other."""
+    """Train on one mesh after the other; `2x2x2-scan` repeats one compiled layer."""
     from rich.console import Console
 
     from jaxformer.training import Options, read_recipe
     from jaxformer.training import train as run
 
     for mesh in meshes:
-        options = Options(mesh=mesh, report_every=1)
+        shape, _, layers = mesh.partition("-")
+        options = Options(shape, 2, layers="scan" if layers else "unroll", report_every=1)
         run(read_recipe(recipe), out / mesh, Console(stderr=True), options)
 
 
@@ -65,7 +66,7 @@ def compare(recipe: Path, out: Path, meshes: list[str]) -> None:
         shape = [int(part) for part in mesh.split("x")]
         with Store(run / "state" / stage.name) as store:
             on = make_mesh(shape, jax.devices()[: np.prod(shape)])
-            state = weights.restore(store, checked, config, rule, on, False)
+            state = weights.restore(store, checked, config, lambda _: rule, on, False)
         places = {leaf.sharding.mesh.devices.shape for leaf in jax.tree.leaves(state)}
         assert places == {tuple(shape)}
         split = state.params["blocks"][0]["fc_in"].addressable_shards[0].data.shape

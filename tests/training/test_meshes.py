@@ -26,11 +26,12 @@ rotary_dim = 8
 name = "only"
 data = [{ exercises = 400 }]
 steps = 12
-batch = 8
+batch = 16
 learning_rate = 3e-3
 warmup = 2
 """
 MESHES = ["1x1x1", "2x2x2", "1x8x1", "8x1x1"]
+SCANNED = "2x2x2-scan"
 WORKER = Path(__file__).with_name("mesh_worker.py")
 
 
@@ -57,7 +58,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     recipe = out / "tiny.toml"
     recipe.write_text(RECIPE)
     finish(start("train", 1, recipe, out, MESHES[0]))
-    finish(start("train", 8, recipe, out, *MESHES[1:]))
+    finish(start("train", 8, recipe, out, *MESHES[1:], SCANNED))
     return recipe, out
 
 
@@ -66,7 +67,7 @@ def test_every_mesh_gives_the_same_losses(runs):
     want = losses(out / MESHES[0])
     assert len(want) == 12
     assert want[-1] < want[0] - 0.5
-    for mesh in MESHES[1:]:
+    for mesh in [*MESHES[1:], SCANNED]:
         np.testing.assert_allclose(losses(out / mesh), want, rtol=1e-5)
 
 

@@ -1,5 +1,6 @@
 """Training state on disk: Orbax checkpoints, written behind the training, whole or not at all."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,9 @@ from typing import Any
 import orbax.checkpoint as ocp
 
 from jaxformer.errors import UserError
+
+_FULL = ("No space left", "quota exceeded", "File too large", "RESOURCE_EXHAUSTED")
+"""How the libraries say that a disk is full."""
 
 
 class Store:
@@ -23,9 +27,14 @@ class Store:
 
     def __init__(self, folder: Path, keep: int = 1) -> None:
         self.folder = folder.absolute()
+        # What Orbax has to tell comes as sentences of this class, not as tracebacks in the log.
+        for name in ("absl", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True)
         with self._sentences():
-            self._manager = ocp.CheckpointManager(self.folder, options=options)
+            self._manager = ocp.CheckpointManager(
+                self.folder, options=options, item_handlers=ocp.StandardCheckpointHandler()
+            )
 
     def __enter__(self) -> "Store":
         return self
@@ -61,13 +70,29 @@ class Store:
         Args:
             like: A tree of `jax.ShapeDtypeStruct` with shardings: where each array goes.
         """
-        try:
-            return self._manager.restore(self.latest, args=ocp.args.StandardRestore(like))
-        except (ValueError, KeyError, TypeError, OSError) as error:
-            reason = str(error).splitlines()[0].rstrip(".")
+        with self._readable() as step:
+            return self._manager.restore(step, args=ocp.args.StandardRestore(like))
+
+    def shapes(self) -> Any:
+        """Return the tree of the newest checkpoint, with shapes in the place of arrays."""
+        with self._readable() as step:
+            return self._manager.item_metadata(step).tree
+
+    @contextmanager
+    def _readable(self) -> Iterator[int]:
+        if self.latest is None:
             raise UserError(
-                f"The checkpoint {self.folder / str(self.latest)} cannot be read ({reason}); "
-                "remove it to go on from the one before, or from the start."
+                f"There is no checkpoint in {self.folder}; "
+                "remove the models of this stage and later ones to train them again."
+            )
+        try:
+            yield self.latest
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+            lines = str(error).splitlines() or [type(error).__name__]
+            raise UserError(
+                f"The checkpoint {self.folder / str(self.latest)} cannot be read "
+                f"({lines[0].rstrip('.:')}); remove it to go on from the one before, or from the "
+                "start."
             ) from error
 
     @contextmanager
@@ -76,7 +101,7 @@ class Store:
             yield
         except (OSError, ValueError, RuntimeError) as error:
             text = str(error)
-            full = "space" in text or "RESOURCE_EXHAUSTED" in text or "quota" in text
+            full = any(words in text for words in _FULL)
             reason = "the disk is full" if full else text.splitlines()[0].rstrip(".")
             raise UserError(
                 f"A checkpoint could not be saved in {self.folder}: {reason}; "

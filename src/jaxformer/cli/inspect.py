@@ -1,30 +1,70 @@
-"""What a model is made of."""
+"""What a model is made of, and what training it takes."""
 
 import json
-from typing import Annotated
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jaxformer.cli import options
+from jaxformer.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxformer.training.preview import Preview
 
 
 def inspect(
     model: Annotated[
         str,
-        typer.Argument(help="`nano`, a model folder, a hub name, or a size: 350M, 2B, 6B, 16B."),
+        typer.Argument(
+            metavar="MODEL|RECIPE.toml",
+            help="`nano`, a model folder, a hub name, or a size: 350M, 2B, 6B, 16B; or a recipe.",
+        ),
     ] = "nano",
+    devices: Annotated[
+        str | None,
+        typer.Option(
+            help="Lay the recipe out on these, such as 8xH200, 16xTPU v5p or 4x24GB; "
+            "this machine's if not given."
+        ),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe."),
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(help="Another size of model than the recipe's.")
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show a model's shapes, its parameters, and the memory that it needs.
+    """Show a model's shapes, its parameters and the memory that it needs; or how a recipe trains.
 
-    Nothing is loaded but the configuration.
+    Of a recipe: every stage's steps and tokens, its layout on devices, and the bytes on each. What
+    cannot fit is refused. Nothing is loaded but the configuration, and nothing compiled.
 
     Examples:
 
         jaxformer inspect nano
 
         jaxformer inspect 16B --json
+
+        jaxformer inspect recipes/16B.toml --devices 8xH200
+
+        jaxformer inspect recipes/nano.toml --set stages.batch=64 --size 40M
     """
+    if model.endswith(".toml"):
+        _show_recipe(Path(model), devices, changes or (), size, as_json)
+    elif devices or changes or size:
+        raise UserError(
+            f"--devices, --set and --size are for recipes, and {model} is a model; "
+            "give a TOML file such as recipes/350M.toml."
+        )
+    else:
+        _show_model(model, as_json)
+
+
+def _show_model(model: str, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -67,6 +107,84 @@ def inspect(
                 label, " × ".join(map(str, spec.shape)), ", ".join(spec.axes), f"{spec.size:,}"
             )
     console.print(shapes)
+
+
+def _show_recipe(
+    path: Path, devices: str | None, changes: Sequence[str], size: str | None, as_json: bool
+) -> None:
+    from jaxformer.training import read_recipe
+    from jaxformer.training.preview import preview
+
+    recipe = read_recipe(path, changes, size)
+    shown = preview(recipe, devices)
+    if as_json:
+        print(json.dumps(_as_json(shown), indent=1))
+    else:
+        _print_recipe(recipe.name, shown)
+
+
+def _as_json(shown: "Preview") -> dict[str, object]:
+    from jaxformer.model import count
+
+    return {
+        "config": shown.config.model_dump(),
+        "parameters": count(shown.config),
+        "devices": {
+            "count": shown.devices.count,
+            "kind": shown.devices.kind,
+            "memory_bytes": shown.devices.memory,
+        },
+        "stages": [
+            {
+                "name": stage.name,
+                "steps": stage.pace.steps,
+                "tokens": stage.tokens,
+                "batch": stage.pace.batch,
+                "learning_rate": stage.pace.learning_rate,
+                "warmup": stage.pace.warmup,
+                "anneal": stage.pace.anneal,
+                "mesh": dict(zip(("data", "fsdp", "tensor"), stage.plan.mesh, strict=True)),
+                "parts": stage.plan.accumulate,
+                "remat": stage.plan.remat,
+                "memory_bytes": stage.plan.parts,
+                "total_bytes": stage.plan.bytes,
+            }
+            for stage in shown.stages
+        ],
+    }
+
+
+def _print_recipe(name: str, shown: "Preview") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from jaxformer.model import count
+
+    on, stages = shown.devices, shown.stages
+    console = Console(highlight=False)
+    console.print(
+        f"{name}: {count(shown.config):,} parameters; "
+        f"on {on.count} × {on.kind} with {_size(on.memory)} each\n"
+    )
+    table = Table("stage", box=None, show_edge=False)
+    for stage in stages:
+        table.add_column(stage.name, justify="right")
+    table.add_row("steps", *(f"{stage.pace.steps:,}" for stage in stages))
+    table.add_row("tokens", *(_number(stage.tokens) for stage in stages))
+    table.add_row("rows a batch", *(f"{stage.pace.batch:,}" for stage in stages))
+    table.add_row("peak learning rate", *(f"{stage.pace.learning_rate:.3g}" for stage in stages))
+    table.add_row("mesh", *("x".join(map(str, stage.plan.mesh)) for stage in stages))
+    table.add_row("parts a batch", *(str(stage.plan.accumulate) for stage in stages))
+    table.add_row("computed again", *(stage.plan.remat for stage in stages), end_section=True)
+    for part in stages[0].plan.parts:
+        table.add_row(part, *(_size(stage.plan.parts[part]) for stage in stages))
+    table.add_row("all on a device", *(_size(stage.plan.bytes) for stage in stages))
+    console.print(table)
+    console.print("\nThe mesh is data x fsdp x tensor; sizes are estimates for each device.")
+
+
+def _number(number: int) -> str:
+    return f"{number / 1e9:,.1f} B" if number >= 1e9 else f"{number / 1e6:,.1f} M"
 
 
 def _size(size: float) -> str:

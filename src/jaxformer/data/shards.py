@@ -10,9 +10,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from jaxformer.data.atomic import whole
 from jaxformer.data.manifest import read_manifest
 from jaxformer.data.rows import Stretch
-from jaxformer.data.workfiles import whole
 from jaxformer.errors import UserError
 
 

@@ -1,16 +1,16 @@
 """Files that a build leaves on its way; each appears whole or not at all."""
 
-import contextlib
-import errno
 import functools
-import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import pyarrow as pa
+
+from jaxformer.data.atomic import disk_is_full as disk_is_full
+from jaxformer.data.atomic import save_json as save_json
+from jaxformer.data.atomic import whole as whole
 
 BATCH_BYTES = 4_000_000
 """Text that is held at a time."""
@@ -34,23 +34,6 @@ Row: TypeAlias = tuple[Any, ...]
 _TEXT = SCHEMA.get_field_index("text")
 
 
-@contextlib.contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Give a temporary path that takes the name `path` when all went well, and else vanishes."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def disk_is_full(error: OSError) -> bool:
-    """Tell whether a file could not be written for want of room."""
-    short = error.errno is None and "written" in str(error)  # how NumPy says it
-    return short or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
 def remove_parts(folder: Path) -> None:
     """Remove what a killed process left behind."""
     for part in folder.rglob(".*.part"):
@@ -61,12 +44,6 @@ def save(path: Path, array: np.ndarray) -> None:
     """Write an array as `.npy`."""
     with whole(path) as part, part.open("wb") as file:
         np.save(file, array)
-
-
-def save_json(path: Path, value: Any) -> None:
-    """Write a value as JSON."""
-    with whole(path) as part:
-        part.write_text(json.dumps(value, indent=1) + "\n", "utf-8")
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:

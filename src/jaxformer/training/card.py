@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 import jax
 
@@ -36,7 +37,7 @@ def write_card(done: Finished) -> str:
     recipe = done.recipe
     header = ["---", "library_name: jaxformer", "pipeline_tag: text-generation"]
     header += ["tags: [code, codegen]"]
-    if recipe.start and "/" in recipe.start:
+    if recipe.start and "/" in recipe.start and not Path(recipe.start).expanduser().exists():
         header.append(f"base_model: {recipe.start}")
     name = f"codegen-{recipe.name}-{done.stage.name}"
     parts = [
@@ -70,7 +71,8 @@ def write_card(done: Finished) -> str:
         "## Made with",
         f"Jaxformer {version('jaxformer')}, JAX {jax.__version__}, on {jax.device_count()} × "
         f"{jax.devices()[0].device_kind} (mesh {'x'.join(map(str, done.plan.mesh))}, "
-        f"{done.plan.accumulate} parts a batch); `recipe.json` is the recipe.",
+        f"{done.plan.accumulate} {'part' if done.plan.accumulate == 1 else 'parts'} a batch); "
+        "`recipe.json` is the recipe.",
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -168,12 +168,12 @@ def _look_up(table: dict[str, float], kind: str) -> float | None:
     return table[max(fitting, key=len)] if fitting else None
 
 
-def peak_flops(device: jax.Device) -> float | None:
+def peak_flops(device: jax.Device) -> float | None:  # pyright: ignore
     """Return the bfloat16 operations a second that a device is sold for; None if not known."""
     return _look_up(_PEAKS, device.device_kind)
 
 
-def memory_of(device: jax.Device) -> float:
+def memory_of(device: jax.Device) -> float:  # pyright: ignore
     """Return the bytes that one device has; forced devices of a CPU share its memory."""
     if device.platform == "cpu":
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / jax.local_device_count()

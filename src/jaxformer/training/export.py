@@ -4,6 +4,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from jaxformer.checkpoints import save_pretrained
 from jaxformer.checkpoints.peft import save_adapter
 from jaxformer.errors import UserError
@@ -50,10 +52,11 @@ def export(done: Finished, folder: Path, frozen: Any, trained: Params) -> None:
                 recipe.model_dump_json(indent=1, by_alias=True) + "\n", "utf-8"
             )
             (part / FILE).write_text(write_card(done), "utf-8")
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             shutil.rmtree(part, ignore_errors=True)
+            reason = getattr(error, "strerror", None) or str(error).rstrip(".")
             raise UserError(
-                f"{folder} could not be written: {error.strerror or error}; "
+                f"{folder} could not be written: {reason}; "
                 "make room, then the same command goes on."
             ) from error
         shutil.rmtree(folder, ignore_errors=True)

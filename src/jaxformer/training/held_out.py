@@ -44,25 +44,25 @@ def make_held_out(
         A function of trained and frozen weights to nats a token, by source and language
         (`data/multi: java`), and for each source (`data/multi`).
     """
-    names: list[str] = []
+    if not any(len(source.held_out) for source in sources):
+        return None
+    names: dict[tuple[str, str], int] = {}
     numbered: list[tuple[Rows[np.ndarray], np.ndarray]] = []
     for source in sources:
-        languages = languages_of(source)
-        known = dict.fromkeys(languages.tolist() or [""])
-        labels = np.array([len(names) + i for i in range(len(known))])
-        of_name = dict(zip(known, labels.tolist(), strict=True))
-        names += [f"{source.name}: {name}" if name else source.name for name in known]
-        by_ledger = np.array([of_name[name] for name in languages.tolist()], np.int64)
+        languages = languages_of(source).tolist()
+        labels = {
+            language: names.setdefault((source.name, language), len(names))
+            for language in languages or [""]
+        }
+        by_ledger = np.array([labels[language] for language in languages], np.int64)
         for number in range(len(source.held_out)):
             stretch = source.held_out.stretch(number)
             one = row(stretch, context, mask_documents)
-            label = np.full((1, context), labels[0])
+            label = np.full((1, context), labels.get("", 0))
             if len(by_ledger):
                 origins = source.held_out.origins(number)[1 : context + 1]
                 label[0, : len(origins)] = by_ledger[origins]
             numbered.append((one, label))
-    if not numbered:
-        return None
     empty = jax.tree.map(np.zeros_like, numbered[0][0])._replace(
         positions=np.full_like(numbered[0][0].positions, -1)
     )
@@ -102,11 +102,15 @@ def make_held_out(
             sums += np.bincount(labels[counted], found[counted], len(names))
             counts += np.bincount(labels[counted], minlength=len(names))
         result: dict[str, float] = {}
-        for source in sources:
-            own = [n.partition(": ")[0] == source.name for n in names]
+        for name in dict.fromkeys(name for name, _ in names):
+            own = [number for (other, _), number in names.items() if other == name]
             if counts[own].sum():
-                result[source.name] = sums[own].sum() / counts[own].sum()
-        fine = {n: sums[i] / counts[i] for i, n in enumerate(names) if counts[i]}
-        return {n: float(loss) for n, loss in (result | fine).items()}
+                result[name] = sums[own].sum() / counts[own].sum()
+        fine = {
+            f"{name}: {language}": sums[number] / counts[number]
+            for (name, language), number in names.items()
+            if language and counts[number]
+        }
+        return {name: float(loss) for name, loss in (result | fine).items()}
 
     return evaluate

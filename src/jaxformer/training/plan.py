@@ -25,11 +25,21 @@ REMAT: dict[str, Callable[..., Any] | None] = {
     "some": jax.checkpoint_policies.save_only_these_names("attended", "inner"),
     "all": jax.checkpoint_policies.nothing_saveable,
 }
-"""What the backward pass computes again: the cheap parts of blocks, or blocks whole."""
+"""What the backward pass computes again: the cheap parts of blocks, or blocks whole.
 
-_SAVED = {"nothing": 24.0, "some": 6.0, "all": 1.0}
-"""Values of the model's width that are kept for a token in a layer, by `REMAT`; see
-tests/training/test_plan.py, which compares them with what XLA allots."""
+Not on CPUs: there XLA merges it with what was computed before, and keeps all, unless blocks are
+compiled once and repeated.
+"""
+
+_SAVED = {"nothing": 26.0, "some": 6.5, "all": 1.5}
+"""Values of the model's width that are kept for a token in a layer, by `REMAT`."""
+_FROZEN = 0.8
+"""How much of that LoRA keeps: the inputs of frozen matrices are not needed again."""
+_COPY = {"float32": 4, "bfloat16": 2, "bfloat16 on cpu": 6}
+"""Bytes of a weight in the forms that products take: rounded; on CPUs turned and joined too.
+
+`tests/training/test_plan.py` compares these figures with what XLA allots.
+"""
 
 
 @dataclass(frozen=True)
@@ -72,8 +82,8 @@ def make_plan(
 ) -> Plan:
     """Choose the layout that computes least among those that fit.
 
-    Parameters are shared out only as far as they must be; then parts of batches become smaller,
-    then activations are computed again.
+    Among equals it is the one that splits heads least, then cuts batches least, then shares out
+    parameters least.
 
     Args:
         recipe: What is trained.
@@ -91,29 +101,45 @@ def make_plan(
             shared by these devices.
     """
     meshes = [mesh] if mesh else list(_meshes(devices, config))
-    plans = []
-    for remat in REMAT:
-        for shape in meshes:
-            for parts in _accumulations(pace, recipe, shape, platform, accumulate):
-                parted = estimate(recipe, pace, config, shape, parts, remat, platform)
-                plan = Plan(shape, parts, remat, parted, memory)
-                if plan.fits:
-                    return plan
-                plans.append(plan)
+    remats = ["nothing"] if platform == "cpu" else list(REMAT)
+    plans = [
+        Plan(
+            shape,
+            parts,
+            remat,
+            estimate(recipe, pace, config, shape, parts, remat, platform),
+            memory,
+        )
+        for remat in remats
+        for shape in meshes
+        for parts in _accumulations(pace, recipe, shape, platform, accumulate)
+    ]
+
+    def cost(plan: Plan) -> tuple[int, ...]:
+        _, fsdp, tensor = plan.mesh
+        return remats.index(plan.remat), tensor, plan.accumulate, fsdp
+
+    if fitting := [plan for plan in plans if plan.fits]:
+        return min(fitting, key=cost)
     if not plans:
         raise UserError(
             f"Stage {stage} has batches of {pace.batch} rows, which "
-            f"{'the mesh ' + 'x'.join(map(str, mesh)) if mesh else f'{devices} devices'} "
+            f"{f'the mesh {_written(mesh)}' if mesh else f'{devices} devices'} "
             f"cannot share evenly{f' in {accumulate} parts' if accumulate else ''}; "
-            f"choose a multiple of {_shares(meshes)}."
+            f"choose a multiple of {_shares(meshes) * (accumulate or 1)}."
         )
     least = min(plans, key=lambda plan: plan.bytes)
     largest = max(least.parts, key=lambda part: least.parts[part])
     raise UserError(
-        f"Stage {stage} needs at least {least.bytes / 1e9:.3g} GB on each of {devices} devices "
-        f"(mesh {'x'.join(map(str, least.mesh))}, the most for {largest}), but each has only "
-        f"{memory / 1e9:.3g} GB; take more or larger devices, a smaller model or batch, or LoRA."
+        f"Stage {stage} needs at least {least.bytes / 1e9:.3g} GB a device (mesh "
+        f"{_written(least.mesh)}, the most for {largest}), but of a device's "
+        f"{memory / 1e9:.3g} GB only {USABLE * memory / 1e9:.3g} can be used; take more or larger "
+        f"devices, a smaller model or context{'' if recipe.lora else ', or LoRA'}."
     )
+
+
+def _written(mesh: tuple[int, int, int]) -> str:
+    return "x".join(map(str, mesh))
 
 
 def plan_stages(
@@ -206,17 +232,18 @@ def estimate(
     shared = fsdp * tensor
     width = 4 if platform == "cpu" or recipe.precision == "float32" else 2
     tokens = pace.batch // (accumulate * data * fsdp) * recipe.context
-    wide = config.n_embd * tokens * width
-    layer = count(config) / config.n_layer
+    wide = config.n_embd * tokens * width * (_FROZEN if recipe.lora else 1)
+    gathered = min(3, config.n_layer) * count(config) / config.n_layer
     block = _SAVED["nothing"] * wide / tensor
-    narrow = 2 if recipe.precision == "bfloat16" else 4
+    narrow = _COPY[recipe.precision]
+    copy = _COPY["bfloat16 on cpu"] if narrow == 2 and platform == "cpu" else narrow
     parts = {
         "weights": 4.0 * trained / shared,
         "optimizer": 4.0 * moments / shared,
         "gradients": 4.0 * trained / shared * (1 if accumulate == 1 else 2),
         "activations": _SAVED[remat] * wide / tensor * config.n_layer + block,
         "logits": 3.0 * 4 * min(TILE, tokens) * config.vocab_size / tensor,
-        "working weights": narrow * (count(config) if fsdp == 1 else 3 * layer) / tensor,
+        "working weights": copy * (count(config) if fsdp == 1 else gathered) / tensor,
     }
     if recipe.lora:
         parts["frozen weights"] = float(narrow) * count(config) / shared

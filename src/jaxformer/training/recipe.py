@@ -117,6 +117,11 @@ class Recipe(Strict):
             raise ValueError("give one of model, size and from")
         if self.lora and not self.start:
             raise ValueError("lora needs a model to go on from; give from")
+        if self.lora and not self.lora.merge and len(self.stages) > 1:
+            raise ValueError(
+                "without merge, LoRA of a later stage would lack that of the ones before; "
+                "leave one stage"
+            )
         names = [stage.name for stage in self.stages]
         if len(set(names)) < len(names):
             raise ValueError(f"two stages have the same name: {', '.join(names)}")

@@ -1,18 +1,24 @@
 """A run: every stage of a recipe, from where it stands to a model folder."""
 
+import contextlib
+import fcntl
 import json
-from collections.abc import Mapping
+import os
+import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 from jax.sharding import Mesh
 from rich.console import Console
 
 from jaxformer.checkpoints import Model
 from jaxformer.checkpoints.store import Store
+from jaxformer.data.atomic import disk_is_full, save_json
 from jaxformer.data.infilling import Infilling
 from jaxformer.data.loader import Loader
 from jaxformer.errors import UserError
@@ -34,12 +40,13 @@ from jaxformer.training.optimizer import build, schedule
 from jaxformer.training.options import Options
 from jaxformer.training.plan import Plan, plan_stages
 from jaxformer.training.recipe import Recipe
+from jaxformer.training.samples import FILE as SAMPLES
 from jaxformer.training.samples import write_samples
 from jaxformer.training.signals import Asked, listening
 from jaxformer.training.sizes import Pace, derive, model_config
 from jaxformer.training.sources import Opened, find_tokenizer, open_sources
 from jaxformer.training.step import State, make_step
-from jaxformer.training.watch import Watch
+from jaxformer.training.watch import Watch, cut
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,33 @@ def train(
     names = [stage.name for stage in recipe.stages]
     if only is not None and only not in names:
         raise UserError(f"The recipe has no stage {only}; it has {', '.join(names)}.")
+    out.mkdir(parents=True, exist_ok=True)
+    with _alone(out):
+        return _train(recipe, out, console, options, names, only)
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Keep another run out of the folder; the lock goes with the first process."""
+    handle = os.open(out, os.O_RDONLY)
+    try:
+        if devices.is_first():
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise UserError(f"Another run is at work in {out}; wait for it.") from error
+    finally:
+        os.close(handle)
+
+
+def _train(
+    recipe: Recipe,
+    out: Path,
+    console: Console,
+    options: Options,
+    names: list[str],
+    only: str | None,
+) -> Path:
     run = _open(recipe, out, console if devices.is_first() else Console(quiet=True), options)
     last = names.index(only) if only else len(names) - 1
     first = next((n for n in range(last + 1) if not run.is_finished(n)), None)
@@ -110,14 +144,21 @@ def train(
             f"Stage {only} goes on from {names[last - 1]}, and {names[first]} is not finished; "
             "train without --stage first."
         )
-    with listening() as asked:
-        for number in range(first, last + 1):
-            _run_stage(run, number, asked)
+    try:
+        with listening() as asked:
+            for number in range(first, last + 1):
+                _run_stage(run, number, asked)
+    except OSError as error:
+        if not disk_is_full(error):
+            raise
+        raise UserError(
+            f"There is no room for {error.filename or out}: {error.strerror or error}; "
+            "make some, then the same command goes on."
+        ) from error
     return run.finished(last)
 
 
 def _open(recipe: Recipe, out: Path, console: Console, options: Options) -> Run:
-    out.mkdir(parents=True, exist_ok=True)
     _fix_recipe(recipe, out)
     folder = out / "tokenizer"
     if not (folder / "tokenizer_config.json").exists() and devices.is_first():
@@ -143,17 +184,20 @@ def _open(recipe: Recipe, out: Path, console: Console, options: Options) -> Run:
 
 def _fix_recipe(recipe: Recipe, out: Path) -> None:
     """Write the recipe down with the run, and refuse to resume a run of another one."""
-    written, text = out / "recipe.json", recipe.model_dump_json(indent=1, by_alias=True)
-    if written.exists() and written.read_text("utf-8") != text:
-        before, now = json.loads(written.read_text("utf-8")), json.loads(text)
-        keys = ", ".join(key for key in now if before.get(key) != now[key])
+    written, now = out / "recipe.json", json.loads(recipe.model_dump_json(by_alias=True))
+    before = json.loads(written.read_text("utf-8")) if written.exists() else now
+    begun = any((out / name).exists() for name in ("data", "state"))
+    if before != now and begun:
+        keys = ", ".join(key for key in now | before if before.get(key) != now.get(key))
         raise UserError(
-            f"{out} holds a run of another recipe, in which {keys or 'something'} differs; "
+            f"{out} holds a run of another recipe, in which {keys} differs; "
             "choose another --out or remove it."
         )
     devices.wait_for_all("recipe")
     if devices.is_first():
-        written.write_text(text, "utf-8")
+        if before != now:  # which came to nothing, say for want of data
+            shutil.rmtree(out / "tokenizer", ignore_errors=True)
+        save_json(written, now)
 
 
 def _open_sources(run: Run, number: int) -> list[Opened]:
@@ -189,17 +233,22 @@ def _weights_before(run: Run, number: int, mesh: Mesh) -> Params:
     if number == 0:
         return weights.first_weights(run.recipe, run.config, mesh, run.stacked)
     with run.store(number - 1) as store:
-        rule = _optimizer(run, number - 1)
-        state = weights.restore(store, run.recipe, run.config, rule, mesh, run.stacked)
+        rules = _optimizers(run, number - 1)
+        state = weights.restore(store, run.recipe, run.config, rules, mesh, run.stacked)
     frozen = _weights_before(run, number - 1, mesh) if run.recipe.lora else None
     return weights.merged(run.recipe, frozen, state.params)
 
 
-def _optimizer(run: Run, number: int) -> Any:
+def _optimizers(run: Run, number: int) -> weights.Optimizers:
+    """Return the function from whether blocks are stacked to a stage's optimizer."""
     recipe = run.recipe
-    specs = weights.specs_of(recipe, run.config, run.stacked)
     rates = schedule(run.pace(number), recipe.schedule)
-    return build(specs, recipe.optimizer, rates, recipe.weight_decay)
+
+    def optimizer(stacked: bool) -> optax.GradientTransformation:
+        specs = weights.specs_of(recipe, run.config, stacked)
+        return build(specs, recipe.optimizer, rates, recipe.weight_decay)
+
+    return optimizer
 
 
 def _run_stage(run: Run, number: int, asked: Asked) -> None:
@@ -214,9 +263,9 @@ def _run_stage(run: Run, number: int, asked: Asked) -> None:
     how = computation(recipe, plan, run.config, mesh, run.options.kernel)
     sources = _open_sources(run, number)
     loader = _loader(run, number, sources, mesh)
-    rule, whole = _optimizer(run, number), weights.whole_of(recipe)
+    rule, whole = _optimizers(run, number)(run.stacked), weights.whole_of(recipe)
     with run.store(number) as store:
-        state, frozen = _begin(run, number, store, rule, mesh)
+        state, frozen = _begin(run, number, store, mesh)
         step = make_step(
             run.config, rule, how, z_loss=recipe.z_loss, skip=run.options.skip_bad, whole=whole
         )
@@ -235,6 +284,8 @@ def _run_stage(run: Run, number: int, asked: Asked) -> None:
             return _look(run, stage.name, state, frozen, measure, done)
 
         _describe(run, stage.name, plan, pace, int(state.step))
+        if devices.is_first():
+            cut(run.out / SAMPLES, stage.name, int(state.step))
         peak = devices.peak_flops(jax.devices()[0])
         with Watch(
             run.out,
@@ -260,19 +311,19 @@ def _run_stage(run: Run, number: int, asked: Asked) -> None:
     )
 
 
-def _begin(run: Run, number: int, store: Store, rule: Any, mesh: Mesh) -> tuple[State, Any]:
+def _begin(run: Run, number: int, store: Store, mesh: Mesh) -> tuple[State, Any]:
     """Return where a stage stands, and the frozen weights (None without LoRA).
 
     No more is in memory at one time than training takes.
     """
     recipe, config, stacked = run.recipe, run.config, run.stacked
-    frozen = None
+    rules, frozen = _optimizers(run, number), None
     if recipe.lora:
         frozen = weights.freeze(recipe, _weights_before(run, number, mesh))
     if store.latest is not None:
-        return weights.restore(store, recipe, config, rule, mesh, stacked), frozen
+        return weights.restore(store, recipe, config, rules, mesh, stacked), frozen
     before = None if recipe.lora else _weights_before(run, number, mesh)
-    return weights.begin(recipe, config, before, rule, mesh, stacked), frozen
+    return weights.begin(recipe, config, before, rules(stacked), mesh, stacked), frozen
 
 
 def _describe(run: Run, stage: str, plan: Plan, pace: Pace, start: int) -> None:
@@ -307,7 +358,7 @@ def _look(
             figures["pass_rate"] = pass_rate(model, run.options.programs)
     if figures:
         line = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
-        run.console.print(f"{stage} after {done:,} steps: {line}", highlight=False)
+        run.console.print(f"{stage} after {done:,} steps: {line}", highlight=False, markup=False)
     return figures
 
 

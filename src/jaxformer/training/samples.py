@@ -8,9 +8,8 @@ from jaxformer.checkpoints import Model
 from jaxformer.generation import Request, generate
 
 FILE = "samples.jsonl"
-PROMPTS = ("def ", "import ", "# Return the sum of two numbers.\n")
-"""What is completed if nothing else is asked for."""
 TOKENS = 64
+"""Of a completion, at most."""
 
 
 def write_samples(model: Model, prompts: Sequence[str], run: Path, stage: str, step: int) -> None:

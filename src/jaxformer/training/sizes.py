@@ -46,7 +46,8 @@ def shape(size: str, vocabulary: int, context: int) -> CodeGenConfig:
     """Return a released shape, or one of about so many parameters.
 
     Others have heads of 64 dimensions, of which 32 are rotated, and are about as deep for their
-    width as the released ones: a layer for every 48 of width below 350M and every 80 above.
+    width as the released ones: a layer for every 48 of width below 500M and every 80 above, one
+    more or less where that comes nearer.
 
     Args:
         size: `350M`, `2B`, `6B`, `16B`, or any number with K, M or B behind it.
@@ -62,9 +63,9 @@ def shape(size: str, vocabulary: int, context: int) -> CodeGenConfig:
         return RELEASED[size].model_copy(update=fixed | {"n_positions": max(context, 2048)})
     wanted = _parameters(size)
 
-    def candidate(heads: int) -> CodeGenConfig:
+    def candidate(heads: int, more: int = 0) -> CodeGenConfig:
         width = heads * HEAD_DIM
-        layers = max(2, round(width / (48 if wanted < 5e8 else 80)))
+        layers = max(2, round(width / (48 if wanted < 5e8 else 80)) + more)
         return CodeGenConfig(
             n_embd=width, n_layer=layers, n_head=heads, rotary_dim=HEAD_DIM // 2, **fixed
         )
@@ -72,9 +73,8 @@ def shape(size: str, vocabulary: int, context: int) -> CodeGenConfig:
     heads = 1
     while count(candidate(heads + 1)) <= wanted and heads < 256:
         heads += 1
-    return min(
-        (candidate(heads), candidate(heads + 1)), key=lambda config: abs(count(config) - wanted)
-    )
+    near = [candidate(heads + wider, more) for wider in (0, 1) for more in (0, -1, 1)]
+    return min(near, key=lambda config: abs(count(config) - wanted))
 
 
 def _parameters(size: str) -> float:

@@ -71,11 +71,17 @@ def open_sources(
         path = Path(source.path or "").expanduser()
         if not path.exists():
             raise UserError(f"There is no data {path}; build it with 'jaxformer data build' first.")
-        if not (path / FILE).exists() and not (path / "work").exists():
-            _build(recipe, path, tokenizer, folder, console)
+        if not _is_data_set(path):
+            if not (folder / FILE).exists():
+                _build(recipe, path, tokenizer, folder, console)
             path = folder
         opened.append(_data_set(recipe, source.path or "", path, tokenizer))
     return opened
+
+
+def _is_data_set(path: Path) -> bool:
+    """Tell a data set, finished or not, from text; among text may be any manifest.json."""
+    return any((path / name).exists() for name in ("ledger.parquet", "work/plan.json"))
 
 
 def _exercises(recipe: Recipe, source: Source, tokenizer: Path, folder: Path) -> Opened:
@@ -99,19 +105,20 @@ def _build(recipe: Recipe, path: Path, tokenizer: Path, folder: Path, console: C
             "install them with pip install 'jaxformer[data]'."
         ) from error
 
-    kind = "folder"
+    source = {"kind": "folder", "path": str(path)}
     if path.is_file():
-        kind = "parquet" if path.suffix == ".parquet" else "jsonl"
+        # Where records do not say their language, that is no reason to drop them.
+        source |= {"kind": "parquet" if path.suffix == ".parquet" else "jsonl", "language": "text"}
     elif (path / ".git").exists():
-        kind = "git"
-    console.print(f"Making a data set of {path} …")
+        source |= {"kind": "git"}
+    console.print(f"Making a data set of {path} …", markup=False, highlight=False)
     values = {
         "name": "data",
         "tokenizer": str(tokenizer),
         "context": recipe.context,
         "packing": "fit",
         "seed": recipe.seed,
-        "sources": [{"kind": kind, "path": str(path)}],
+        "sources": [source],
     }
     build(CorpusRecipe.model_validate(values), folder, console)
 
@@ -153,7 +160,13 @@ def languages_of(opened: Opened) -> np.ndarray:
     """
     if opened.folder is None:
         return np.zeros(0, object)
-    import pyarrow.parquet as pq
+    try:
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise UserError(
+            f"The languages of {opened.name} are in a Parquet file; to measure held-out losses "
+            "install pyarrow with pip install 'jaxformer[data]'."
+        ) from error
 
     table = pq.read_table(opened.folder / "ledger.parquet", columns=["language"])
     return table.column("language").to_numpy(zero_copy_only=False)

@@ -1,6 +1,8 @@
 """What a run shows and writes down: progress, metrics.jsonl, TensorBoard and W&B."""
 
 import json
+import math
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -17,8 +19,8 @@ Track = Callable[[int, Mapping[str, float]], None]
 """Takes a step counted over all stages, and figures by name."""
 
 
-def cut_metrics(path: Path, stage: str, step: int) -> None:
-    """Remove what was written of a stage behind the step from which it goes on."""
+def cut(path: Path, stage: str, step: int) -> None:
+    """Remove the lines of a stage behind the step from which it goes on; at 0, all of them."""
     if not path.exists():
         return
     kept = []
@@ -27,7 +29,7 @@ def cut_metrics(path: Path, stage: str, step: int) -> None:
             record = json.loads(line)
         except ValueError:
             continue  # half a line, from a kill
-        if record.get("stage") != stage or record["step"] <= step:
+        if record.get("stage") != stage or record["step"] <= step > 0:
             kept.append(line + "\n")
     part = path.with_suffix(".part")
     part.write_text("".join(kept), "utf-8")
@@ -76,10 +78,10 @@ class Watch:
         self._tracks: list[Track] = []
         if console is None:
             return
-        cut_metrics(run / FILE, stage, start)
+        cut(run / FILE, stage, start)
         self._metrics = self._stack.enter_context((run / FILE).open("a", encoding="utf-8"))
         for kind in trackers:
-            self._tracks.append(_TRACKERS[kind](run, name, self._stack))
+            self._tracks.append(_TRACKERS[kind](run, name, offset + start, self._stack))
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -134,9 +136,10 @@ class Watch:
         """Write figures down."""
         if self._metrics is None:
             return
-        record = {"stage": self.stage, "step": step, **figures}
-        print(json.dumps(record), file=self._metrics, flush=True)
         numbers = {k: float(v) for k, v in figures.items() if isinstance(v, int | float)}
+        broken = {k: None for k, v in numbers.items() if not math.isfinite(v)}  # not in JSON
+        record = {"stage": self.stage, "step": step, **figures, **broken}
+        print(json.dumps(record), file=self._metrics, flush=True)
         for track in self._tracks:
             track(self.offset + step, {f"{self.stage}/{k}": v for k, v in numbers.items()})
 
@@ -147,15 +150,18 @@ def _duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}"
 
 
-def _tensorboard(run: Path, _name: str, stack: ExitStack) -> Track:
+def _tensorboard(run: Path, _name: str, start: int, stack: ExitStack) -> Track:
     try:
-        from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog  # pyright: ignore
+        from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
     except ImportError as error:
         raise _missing("tensorboard") from error
     writer = EventFileWriter(str(run / "tensorboard"))
     stack.callback(writer.close)
+    # What was written behind this step, before the run was resumed, is not shown.
+    begun = SessionLog(status=SessionLog.START)
+    writer.add_event(Event(wall_time=time.time(), step=start + (start > 0), session_log=begun))
 
     def track(step: int, figures: Mapping[str, float]) -> None:
         values = [Summary.Value(tag=name, simple_value=v) for name, v in figures.items()]
@@ -165,7 +171,7 @@ def _tensorboard(run: Path, _name: str, stack: ExitStack) -> Track:
     return track
 
 
-def _wandb(run: Path, name: str, stack: ExitStack) -> Track:
+def _wandb(run: Path, name: str, _start: int, stack: ExitStack) -> Track:
     try:
         import wandb
     except ImportError as error:
@@ -174,19 +180,22 @@ def _wandb(run: Path, name: str, stack: ExitStack) -> Track:
     # The same id, so that a run that is resumed goes on in the same place.
     written = run / "wandb" / "id"
     if not written.exists():
-        written.write_text(wandb.util.generate_id())
+        written.write_text(secrets.token_hex(4))
     session = wandb.init(
         project="jaxformer", name=name, id=written.read_text(), resume="allow", dir=str(run)
     )
     stack.callback(session.finish)
-    return lambda step, figures: session.log(dict(figures), step=step)
+    # W&B's own steps only rise, also where a run goes on from an earlier one.
+    session.define_metric("step")
+    session.define_metric("*", step_metric="step")
+    return lambda step, figures: session.log({"step": step, **figures})
 
 
 def _missing(library: str) -> UserError:
     return UserError(f"{library} is not installed; add it with pip install 'jaxformer[track]'.")
 
 
-_TRACKERS: dict[str, Callable[[Path, str, ExitStack], Track]] = {
+_TRACKERS: dict[str, Callable[[Path, str, int, ExitStack], Track]] = {
     "tensorboard": _tensorboard,
     "wandb": _wandb,
 }

@@ -1,5 +1,6 @@
 """The weights that a stage begins with, goes on with and leaves, on the run's devices."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,9 @@ from jaxformer.model.sharding import shardings
 from jaxformer.training import lora as loras
 from jaxformer.training.recipe import Recipe
 from jaxformer.training.step import State, Whole, new_state
+
+Optimizers = Callable[[bool], optax.GradientTransformation]
+"""From whether blocks are stacked to the optimizer, without clipping."""
 
 
 def specs_of(recipe: Recipe, config: CodeGenConfig, stacked: bool) -> Params:
@@ -95,17 +99,40 @@ def restore(
     store: Store,
     recipe: Recipe,
     config: CodeGenConfig,
-    optimizer: optax.GradientTransformation,
+    optimizer: Optimizers,
     mesh: Mesh,
     stacked: bool,
 ) -> State:
-    """Return the newest state of a store, laid out on this mesh."""
-    shapes = _state_shapes(recipe, config, optimizer, stacked)
-    places = _state_shardings(recipe, config, optimizer, mesh, stacked)
+    """Return the newest state of a store, laid out on this mesh, blocks stacked or not."""
+    saved = not isinstance(store.shapes()["params"]["blocks"], list)
+    shapes = _state_shapes(recipe, config, optimizer(saved), saved)
+    places = _state_shardings(recipe, config, optimizer(saved), mesh, saved)
     like = jax.tree.map(
         lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place), shapes, places
     )
-    return store.restore(like)
+    state = store.restore(like)
+    if saved == stacked:
+        return state
+
+    def arrange(tree: Any) -> Any:
+        if not _has_blocks(tree):
+            return tree
+        if stacked:
+            return stack(tree)
+        layers = range(config.n_layer)
+        blocks = [jax.tree.map(lambda x: x[i], tree["blocks"]) for i in layers]  # noqa: B023
+        return tree | {"blocks": blocks}
+
+    def arrange_all(state: State) -> State:
+        return jax.tree.map(arrange, state, is_leaf=_has_blocks)
+
+    places = _state_shardings(recipe, config, optimizer(stacked), mesh, stacked)
+    return jax.jit(arrange_all, out_shardings=places)(state)
+
+
+def _has_blocks(tree: Any) -> bool:
+    """Tell whether this is a tree like the parameters, among the optimizer's state."""
+    return isinstance(tree, dict) and "blocks" in tree
 
 
 def _state_shapes(
@@ -128,15 +155,15 @@ def _state_shardings(
     """The optimizer's arrays lie where their parameters do."""
     places = shardings(specs_of(recipe, config, stacked), mesh)
     everywhere = NamedSharding(mesh, PartitionSpec())
+    by_path = dict(jax.tree.leaves_with_path(places))
+
+    def place(path: tuple[Any, ...], _: Any) -> NamedSharding:
+        ends = (path[start:] for start in range(len(path)))
+        return next((by_path[end] for end in ends if end in by_path), everywhere)
+
     shapes = _state_shapes(recipe, config, optimizer, stacked)
-    moments = optax.tree_utils.tree_map_params(
-        optimizer,
-        lambda _, place: place,
-        shapes.optimizer,
-        places,
-        transform_non_params=lambda _: everywhere,
-    )
-    return State(places, moments, everywhere, everywhere, everywhere)
+    moments = jax.tree.map_with_path(place, shapes.optimizer)
+    return State(places, moments, everywhere, everywhere, everywhere)  # pyright: ignore
 
 
 def merged(recipe: Recipe, frozen: Any, trained: Params) -> Params:
