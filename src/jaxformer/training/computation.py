@@ -60,7 +60,7 @@ def computation(
         dtype = jnp.float32 if platform == "cpu" else jnp.bfloat16
         multiply = mixed(
             dtype=dtype,
-            fuse=plan.mesh[2] == 1,
+            fuse=platform != "cpu" and plan.mesh[2] == 1,
             by_rows=platform == "cpu" and mesh.size == 1,
         )
         attend = _in_bfloat16(attend) if platform == "cpu" else attend
