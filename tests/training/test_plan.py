@@ -92,7 +92,7 @@ def test_the_estimate_is_near_what_xla_allots(
     pace = pace_of(8)
     guess = estimate(recipe, pace, config, (1, 1, 1), parts, remat, "cpu")
     plan = Plan((1, 1, 1), parts, remat, guess, math.inf)
-    most = 2.0 if lora else 1.7
+    most = 2.5 if lora else 1.7
     assert 0.8 < plan.bytes / allotted(recipe, config, plan, pace, stacked) < most
 
 
@@ -333,7 +333,7 @@ def test_inspect_shows_every_stage_before_there_is_data(big, capsys):
         assert stage["total_bytes"] < 141e9
     inspect(str(big), devices="8xH200")
     shown = capsys.readouterr().out
-    for text in ("nl", "mono", "350,000", "2x4x1", "activations", "141.0 GB", "1.0 B"):
+    for text in ("nl", "mono", "350,000", "1x8x1", "activations", "141.0 GB", "1.0 B"):
         assert text in shown
 
 

@@ -102,7 +102,11 @@ class Store:
         except (OSError, ValueError, RuntimeError) as error:
             text = str(error)
             full = any(words in text for words in _FULL)
-            reason = "the disk is full" if full else text.splitlines()[0].rstrip(".")
+            reason = (
+                "the disk is full"
+                if full
+                else (text.splitlines() or [type(error).__name__])[0].rstrip(".")
+            )
             raise UserError(
                 f"A checkpoint could not be saved in {self.folder}: {reason}; "
                 "make room, then the same command goes on from the last one."

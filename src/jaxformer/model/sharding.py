@@ -53,7 +53,8 @@ def shardings(specs: Params, mesh: Mesh) -> Params:
 
 
 def constrain(x: jax.Array, *axes: str | None) -> jax.Array:
-    """Say where an activation lives; nothing where no mesh is set."""
-    if jax.sharding.get_abstract_mesh().empty:
+    """Say where an activation lives; nothing where no mesh is set, or one of a single device."""
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty or mesh.size == 1:
         return x
     return jax.lax.with_sharding_constraint(x, partition(axes))

@@ -11,6 +11,7 @@ from jaxformer.model import CodeGenConfig
 from jaxformer.model.attention import RowAttention, choose, over_mesh
 from jaxformer.model.forward import matmul
 from jaxformer.training import lora as loras
+from jaxformer.training.loss import tile_tokens
 from jaxformer.training.plan import REMAT, Plan
 from jaxformer.training.products import mixed
 from jaxformer.training.recipe import Recipe
@@ -60,7 +61,8 @@ def computation(
         dtype = jnp.float32 if platform == "cpu" else jnp.bfloat16
         multiply = mixed(
             dtype=dtype,
-            fuse=platform != "cpu" and plan.mesh[2] == 1,
+            # Where fc_in's product is kept, q, k and v are made again without it.
+            fuse=platform != "cpu" and plan.mesh[2] == 1 and plan.remat != "some",
             by_rows=platform == "cpu" and mesh.size == 1,
         )
         attend = _in_bfloat16(attend) if platform == "cpu" else attend
@@ -68,7 +70,15 @@ def computation(
         attend = over_mesh(attend, mesh)
     if recipe.lora:
         multiply = loras.multiply_adapted(multiply, recipe.lora.scale)
-    return Computation(attend, multiply, dtype, plan.accumulate, REMAT[plan.remat])
+    return Computation(
+        attend,
+        multiply,
+        dtype,
+        shards=plan.mesh[0] * plan.mesh[1],
+        tile=tile_tokens(platform),
+        accumulate=plan.accumulate,
+        remat=REMAT[plan.remat],
+    )
 
 
 @functools.cache

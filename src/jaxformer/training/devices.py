@@ -177,8 +177,10 @@ def memory_of(device: jax.Device) -> float:  # pyright: ignore
     """Return the bytes that one device has; forced devices of a CPU share its memory."""
     if device.platform == "cpu":
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / jax.local_device_count()
-    stats = device.memory_stats() or {}
-    return stats.get("bytes_limit") or _look_up(_MEMORIES, device.device_kind) or math.inf
+    limit = (device.memory_stats() or {}).get("bytes_limit")
+    if limit and device.platform == "gpu":  # of which JAX takes a share
+        return limit / float(os.environ.get("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.75"))
+    return limit or _look_up(_MEMORIES, device.device_kind) or math.inf
 
 
 def parse_devices(text: str) -> tuple[int, str, float]:

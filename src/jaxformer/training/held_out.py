@@ -1,7 +1,6 @@
 """The loss on rows that training never reads, by language."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import jax
@@ -11,7 +10,7 @@ from jax.sharding import Mesh
 from jaxformer.data.rows import Rows, row, stack
 from jaxformer.model import CodeGenConfig, Params, hidden
 from jaxformer.training.devices import fetch, place, rows_of_host
-from jaxformer.training.loss import token_losses
+from jaxformer.training.loss import cut, tile_of, token_losses
 from jaxformer.training.sources import Opened, languages_of
 from jaxformer.training.step import Computation, Whole
 
@@ -69,7 +68,7 @@ def make_held_out(
     numbered += [(empty, np.zeros((1, context), np.int64))] * (-len(numbered) % batch)
     share, shares = rows_of_host(mesh, batch)
 
-    @partial(jax.jit)
+    @jax.jit
     def measure(params: Params, frozen: Any, rows: Rows[Any]) -> jax.Array:
         complete = whole(frozen, params)
         states, _ = hidden(
@@ -82,11 +81,12 @@ def make_held_out(
             multiply=how.multiply,
             dtype=how.dtype,
         )
-        # One row after the other, so that only its logits exist.
-        return jax.lax.map(
-            lambda part: token_losses(complete, part[0], part[1], how.multiply)[0],
-            (states, rows.targets),
+        tile = tile_of(context, batch // how.shards, how.tile)
+        parts = cut(states, tile), cut(rows.targets, tile)
+        found = jax.lax.map(
+            lambda part: token_losses(complete, part[0], part[1], how.multiply)[0], parts
         )
+        return found.swapaxes(0, 1).reshape(batch, context)
 
     def evaluate(params: Params, frozen: Any) -> dict[str, float]:
         sums, counts = np.zeros(len(names)), np.zeros(len(names))

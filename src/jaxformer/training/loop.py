@@ -51,6 +51,8 @@ class Course:
     frozen: Any
     look: Look
     run: Path
+    offset: int
+    """Steps of the stages before."""
 
 
 def run_stage(
@@ -91,7 +93,12 @@ def run_stage(
                 shown.clear()
 
     def look(done: int) -> None:
-        if figures := course.look(state, done):
+        try:
+            figures = course.look(state, done)
+        except Exception:
+            _save_last(store, state)  # whatever it was, the steps before it are not to blame
+            raise
+        if figures:
             watch.note(done, figures)
         watch.pause()
 
@@ -105,13 +112,13 @@ def run_stage(
             settle(AHEAD)
             _profile(course.run, number - start, options.profile)
             done = number + 1
-            if done % every == 0 or done == total:
-                settle(0)
-                look(done)
             if done % options.save_every == 0 or done == total:
                 settle(0)
                 store.save(done, state)
-            if asked.at(done) and done < total:
+            if done % every == 0 or done == total:
+                settle(0)
+                look(done)
+            if asked.at(course.offset + done):
                 settle(0)
                 _save_last(store, state)
                 raise asked.end(f"Saved at step {done:,} of stage {course.stage.name}")

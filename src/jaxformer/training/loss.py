@@ -10,8 +10,10 @@ from jaxformer.data.rows import Rows
 from jaxformer.model import Params
 from jaxformer.model.forward import Multiply
 
-TILE = 1024
-"""Tokens whose logits exist at one time, on each device."""
+
+def tile_tokens(platform: str) -> int:
+    """Return of how many tokens the logits exist at one time, on each device."""
+    return 1024 if platform == "cpu" else 4096
 
 
 class Losses(NamedTuple):
@@ -32,6 +34,11 @@ def token_losses(
     log_z = jax.nn.logsumexp(scores, axis=-1)
     picked = jnp.take_along_axis(scores, targets[..., None], axis=-1)[..., 0]
     return log_z - picked, log_z
+
+
+def cut(x: jax.Array, tile: int) -> jax.Array:
+    """Cut every row into tiles: `[rows, context, …]` to `[tiles, rows, tile, …]`."""
+    return x.reshape(len(x), -1, tile, *x.shape[2:]).swapaxes(0, 1)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
@@ -71,13 +78,9 @@ def _losses(
         (by_head, by_states), sums = jax.grad(one, argnums=(0, 1), has_aux=True)(head, *part)
         return jax.tree.map(jnp.add, carry, (sums, by_head)), by_states
 
-    def cut(x: jax.Array) -> jax.Array:
-        """`[rows, context, …]` to `[tiles, rows, tile, …]`."""
-        return x.reshape(len(x), -1, tile, *x.shape[2:]).swapaxes(0, 1)
-
     zero = jnp.zeros((), jnp.float32)
     start = Losses(zero, zero), jax.tree.map(jnp.zeros_like, head)
-    parts = cut(states), cut(rows.targets), cut(rows.weights)
+    parts = tuple(cut(x, tile) for x in (states, rows.targets, rows.weights))
     (sums, by_head), by_states = jax.lax.scan(step, start, parts)
     return sums, (by_head, by_states.swapaxes(0, 1).reshape(states.shape))
 
@@ -96,7 +99,13 @@ def _backward(
 losses.defvjp(_losses, _backward)
 
 
-def tile_of(context: int, rows: int, tokens: int = TILE) -> int:
-    """Return how many tokens of each of so many rows to take at a time: a divisor of `context`."""
+def tile_of(context: int, rows: int, tokens: int) -> int:
+    """Return how many tokens of each row to take at a time: a divisor of `context`.
+
+    Args:
+        context: Tokens of a row.
+        rows: Of a device.
+        tokens: At most so many of all these rows together, but one of each at least.
+    """
     wanted = max(1, tokens // rows)
     return max(d for d in range(1, min(context, wanted) + 1) if context % d == 0)

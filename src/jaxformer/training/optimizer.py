@@ -1,6 +1,6 @@
 """The optimizer: AdamW as CodeGen was trained with, or Muon for the blocks' matrices."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import optax
@@ -51,21 +51,32 @@ def build(
     Weight decay applies to matrices only. Muon turns the blocks' matrices; the embedding, the
     head and every vector stay with Adam. Gradients are to be clipped before.
     """
-    decays = jax.tree.map(lambda spec: spec.is_matrix, specs, is_leaf=is_spec)
     if name == "adamw":
+        decays = jax.tree.map(lambda spec: spec.is_matrix, specs, is_leaf=is_spec)
         return optax.adamw(learning_rate, weight_decay=weight_decay, mask=decays)
 
-    def dimensions(spec: Spec) -> optax.contrib.MuonDimensionNumbers | None:
-        if not spec.is_matrix or "vocab" in spec.axes:
-            return None
-        first = len(spec.shape) - 2  # what stands before is the axis of layers
-        return optax.contrib.MuonDimensionNumbers(first, first + 1)
+    def kind(spec: Spec) -> str:
+        if not spec.is_matrix:
+            return "vector"
+        return "ends" if "vocab" in spec.axes else "matrix"
 
-    return optax.contrib.muon(
+    def dimensions(params: Any) -> Any:
+        """The last two are a matrix; what stands before is the axis of layers."""
+        return jax.tree.map(
+            lambda x: optax.contrib.MuonDimensionNumbers(x.ndim - 2, x.ndim - 1), params
+        )
+
+    muon = optax.contrib.muon(
         learning_rate,
         weight_decay=weight_decay,
-        weight_decay_mask=decays,
-        muon_weight_dimension_numbers=jax.tree.map(dimensions, specs, is_leaf=is_spec),
-        adam_weight_decay=weight_decay,
-        consistent_rms=0.2,  # so that one learning rate serves both (Liu et al., 2025)
+        muon_weight_dimension_numbers=dimensions,
+        consistent_rms=0.2,  # so that one learning rate serves all (Liu et al., 2025)
+    )
+    return optax.partition(
+        {
+            "matrix": muon,
+            "ends": optax.adamw(learning_rate, weight_decay=weight_decay),
+            "vector": optax.adamw(learning_rate, weight_decay=0.0),
+        },
+        jax.tree.map(kind, specs, is_leaf=is_spec),
     )

@@ -11,7 +11,7 @@ from jaxformer.model import CodeGenConfig, count
 from jaxformer.model.parameters import Params, Spec, is_spec, table
 from jaxformer.training import lora as loras
 from jaxformer.training.devices import check_mesh, parse_mesh
-from jaxformer.training.loss import TILE
+from jaxformer.training.loss import tile_tokens
 from jaxformer.training.recipe import Recipe
 from jaxformer.training.sizes import Pace, derive
 
@@ -242,7 +242,7 @@ def estimate(
         "optimizer": 4.0 * moments / shared,
         "gradients": 4.0 * trained / shared * (1 if accumulate == 1 else 2),
         "activations": _SAVED[remat] * wide / tensor * config.n_layer + block,
-        "logits": 3.0 * 4 * min(TILE, tokens) * config.vocab_size / tensor,
+        "logits": 3.0 * 4 * min(tile_tokens(platform), tokens) * config.vocab_size / tensor,
         "working weights": copy * (count(config) if fsdp == 1 else gathered) / tensor,
     }
     if recipe.lora:

@@ -69,7 +69,7 @@ def preview(recipe: Recipe, devices: str | None = None) -> Preview:
 
 def _devices(text: str | None) -> Devices:
     if text is None:
-        device = jax.devices()[0]
+        device = jax.local_devices()[0]
         return Devices(jax.device_count(), device.device_kind, device.platform, memory_of(device))
     count, kind, memory = parse_devices(text)
     return Devices(count, kind, "tpu" if kind.lower().startswith("tpu") else "gpu", memory)

@@ -125,6 +125,12 @@ class Recipe(Strict):
         names = [stage.name for stage in self.stages]
         if len(set(names)) < len(names):
             raise ValueError(f"two stages have the same name: {', '.join(names)}")
+        if self.start:
+            for stage in self.stages:
+                if not stage.steps and not stage.tokens:
+                    raise ValueError(
+                        f"stage {stage.name} of a model under from needs steps or tokens"
+                    )
         if self.model and self.context > self.model.n_positions:
             raise ValueError(
                 f"context {self.context} is longer than the model's {self.model.n_positions}"
@@ -148,6 +154,8 @@ def read_recipe(path: Path | str, overrides: Sequence[str] = (), size: str | Non
     """
     values = load_toml(path)
     if size is not None:
+        if "lora" in values:
+            raise UserError(f"{path}: --size makes a new model, but LoRA needs one to go on from.")
         values = {k: v for k, v in values.items() if k not in ("model", "from")} | {"size": size}
         for stage in _stages(values):
             for key in ("batch", "steps", "tokens", "learning_rate", "warmup", "anneal"):
@@ -193,6 +201,8 @@ def _set(values: Values, override: str) -> None:
             hint = f"did you mean {near[0]}" if near else f"there are {', '.join(known)}"
             raise UserError(f"--set {key}: no such stage or table; {hint}?")
     for table in tables:
+        if not isinstance(table, dict):
+            raise UserError(f"--set {key}: {path[0]} is no table; set it whole.")
         if last in ("steps", "tokens"):  # one takes the other's place
             table.pop("tokens" if last == "steps" else "steps", None)
         table[last] = value

@@ -117,10 +117,11 @@ def _alone(out: Path) -> Iterator[None]:
     handle = os.open(out, os.O_RDONLY)
     try:
         if devices.is_first():
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UserError(f"Another run is at work in {out}; wait for it.") from error
         yield
-    except BlockingIOError as error:
-        raise UserError(f"Another run is at work in {out}; wait for it.") from error
     finally:
         os.close(handle)
 
@@ -145,7 +146,7 @@ def _train(
             "train without --stage first."
         )
     try:
-        with listening() as asked:
+        with listening() as asked, _precision(recipe):
             for number in range(first, last + 1):
                 _run_stage(run, number, asked)
     except OSError as error:
@@ -158,6 +159,13 @@ def _train(
     return run.finished(last)
 
 
+def _precision(recipe: Recipe) -> contextlib.AbstractContextManager[object]:
+    """Let float32 mean float32: GPUs and TPUs multiply it in fewer bits unless told otherwise."""
+    if recipe.precision == "float32":
+        return jax.default_matmul_precision("highest")
+    return contextlib.nullcontext()
+
+
 def _open(recipe: Recipe, out: Path, console: Console, options: Options) -> Run:
     _fix_recipe(recipe, out)
     folder = out / "tokenizer"
@@ -166,7 +174,7 @@ def _open(recipe: Recipe, out: Path, console: Console, options: Options) -> Run:
     devices.wait_for_all("tokenizer")
     tokenizer = load_tokenizer(folder)
     config = model_config(recipe, tokenizer)
-    device = jax.devices()[0]
+    device = jax.local_devices()[0]
     plans = plan_stages(
         recipe,
         config,
@@ -235,7 +243,9 @@ def _weights_before(run: Run, number: int, mesh: Mesh) -> Params:
     with run.store(number - 1) as store:
         rules = _optimizers(run, number - 1)
         state = weights.restore(store, run.recipe, run.config, rules, mesh, run.stacked)
-    frozen = _weights_before(run, number - 1, mesh) if run.recipe.lora else None
+    frozen = None
+    if run.recipe.lora:
+        frozen = weights.freeze(run.recipe, _weights_before(run, number - 1, mesh))
     return weights.merged(run.recipe, frozen, state.params)
 
 
@@ -262,6 +272,8 @@ def _run_stage(run: Run, number: int, asked: Asked) -> None:
     mesh = make_mesh(plan.mesh)
     how = computation(recipe, plan, run.config, mesh, run.options.kernel)
     sources = _open_sources(run, number)
+    if asked.number is not None:
+        raise asked.end(f"Ended before stage {stage.name}")
     loader = _loader(run, number, sources, mesh)
     rule, whole = _optimizers(run, number)(run.stacked), weights.whole_of(recipe)
     with run.store(number) as store:
@@ -286,6 +298,7 @@ def _run_stage(run: Run, number: int, asked: Asked) -> None:
         _describe(run, stage.name, plan, pace, int(state.step))
         if devices.is_first():
             cut(run.out / SAMPLES, stage.name, int(state.step))
+        offset = sum(run.pace(n).steps for n in range(number))
         peak = devices.peak_flops(jax.devices()[0])
         with Watch(
             run.out,
@@ -293,14 +306,16 @@ def _run_stage(run: Run, number: int, asked: Asked) -> None:
             start=int(state.step),
             total=pace.steps,
             tokens=pace.batch * recipe.context,
-            flops=flops.per_token(run.config, recipe.context),
+            flops=flops.per_token(run.config, recipe.context, frozen=bool(recipe.lora)),
             peak=peak and peak * mesh.size,
             trackers=run.options.trackers,
-            offset=sum(run.pace(n).steps for n in range(number)),
+            offset=offset,
             console=run.console if devices.is_first() else None,
             name=recipe.name,
         ) as watch:
-            course = Course(recipe, stage, pace, sources, loader, mesh, step, frozen, look, run.out)
+            course = Course(
+                recipe, stage, pace, sources, loader, mesh, step, frozen, look, run.out, offset
+            )
             state = run_stage(course, state, store, watch, asked, run.options)
         held_out = measure(state.params, frozen) if measure else {}
     export(
@@ -312,10 +327,7 @@ def _run_stage(run: Run, number: int, asked: Asked) -> None:
 
 
 def _begin(run: Run, number: int, store: Store, mesh: Mesh) -> tuple[State, Any]:
-    """Return where a stage stands, and the frozen weights (None without LoRA).
-
-    No more is in memory at one time than training takes.
-    """
+    """Return where a stage stands, and the frozen weights (None without LoRA)."""
     recipe, config, stacked = run.recipe, run.config, run.stacked
     rules, frozen = _optimizers(run, number), None
     if recipe.lora:

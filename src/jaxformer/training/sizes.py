@@ -118,9 +118,9 @@ def derive(recipe: Recipe, stage: Stage, config: CodeGenConfig) -> Pace:
     steps = stage.steps or math.ceil(tokens / (batch * recipe.context))
     rate = 3e-4 * (350e6 / size) ** 0.31 * (1.0 if first and not recipe.start else 0.6)
     warmup = stage.warmup if stage.warmup is not None else min(3000, steps // 20)
-    if warmup >= steps:
+    if warmup >= (stage.anneal or steps):
         raise UserError(
-            f"Stage {stage.name} warms up for {warmup} steps, but has only {steps}; "
+            f"Stage {stage.name} warms up for {warmup} of {stage.anneal or steps} steps; "
             "set a shorter warmup."
         )
     return Pace(steps, batch, stage.learning_rate or rate, warmup, stage.anneal or steps)

@@ -55,6 +55,10 @@ class Computation:
     multiply: Multiply
     dtype: Any
     """Of activations."""
+    shards: int = 1
+    """Devices that share out the rows of a batch."""
+    tile: int = 1024
+    """Tokens of a device whose logits exist at one time."""
     accumulate: int = 1
     """Parts of a batch whose gradients are summed one after the other."""
     remat: Callable[..., Any] | None = None
@@ -94,7 +98,8 @@ def make_gradients(
             dtype=how.dtype,
         )
         head = {name: complete[name] for name in ("lm_head", "lm_head_bias")}
-        tile = tile_of(rows.tokens.shape[1], rows.tokens.shape[0])
+        count, context = rows.tokens.shape
+        tile = tile_of(context, count // how.shards, how.tile)
         sums = losses(head, states, rows, z_loss, how.multiply, tile)
         assert isinstance(sums, Losses)
         return sums.total * share, sums.cross_entropy * share

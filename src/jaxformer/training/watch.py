@@ -73,7 +73,6 @@ class Watch:
         self.console = console
         self._stack = ExitStack()
         self._last = start, time.perf_counter()
-        self._written = start
         self._metrics = None
         self._tracks: list[Track] = []
         if console is None:

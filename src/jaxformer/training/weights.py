@@ -44,8 +44,9 @@ def first_weights(recipe: Recipe, config: CodeGenConfig, mesh: Mesh, stacked: bo
     places = shardings((stacked_table if stacked else table)(config), mesh)
     arrange = stack if stacked else _as_they_are
     if recipe.start:
-        params = load_model(recipe.start).params
-        return jax.jit(arrange, out_shardings=places)(jax.tree.map(np.asarray, params))
+        with jax.default_device(jax.local_devices(backend="cpu")[0]):  # where there is most room
+            params = jax.tree.map(np.asarray, load_model(recipe.start).params)
+        return jax.jit(arrange, out_shardings=places)(params)
 
     def draw(key: jax.Array) -> Params:
         return arrange(init(config, key))
