@@ -8,20 +8,19 @@ one meets a row of another. Rank and alpha grow alike, so that the scale `alpha 
 import json
 import re
 from collections.abc import Sequence
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import safetensors
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from jaxformer.checkpoints.layout import USUAL_MP_NUM
 from jaxformer.errors import UserError
 from jaxformer.model import CodeGenConfig, Params, table
+from jaxformer.model.parameters import unstack
 
 Matrix = Literal["q", "k", "v", "out", "fc_in", "fc_out"]
 """The matrices of a block; each can be adapted."""
@@ -135,9 +134,7 @@ def save_adapter(
         "alpha_pattern": {m: len(names) * alpha for m, names in modules.items() if len(names) > 1},
     }
     tensors: dict[str, np.ndarray] = {}
-    blocks, stacked = adapters["blocks"], not isinstance(adapters["blocks"], list)
-    for layer in range(config.n_layer):
-        block = jax.tree.map(itemgetter(layer), blocks) if stacked else blocks[layer]
+    for layer, block in enumerate(unstack(adapters, config.n_layer)["blocks"]):
         for module, names in modules.items():
             a, b = (
                 {n: np.asarray(block[n][factor], np.float32).T for n in names} for factor in "ab"
@@ -149,7 +146,17 @@ def save_adapter(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _CONFIG).write_text(json.dumps(described, indent=1) + "\n", "utf-8")
     # Which of q, k and v are in a fused adapter cannot be seen while B is zero.
-    save_file(tensors, folder / _WEIGHTS, {"format": "pt", "matrices": ",".join(matrices)})
+    data = save(tensors, {"format": "pt", "matrices": ",".join(matrices)})
+    (folder / _WEIGHTS).write_bytes(_ordered(data))
+
+
+def _ordered(data: bytes) -> bytes:
+    """Sort what the header notes, which safetensors writes in a random order."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode().ljust(end - 8)
+    return data[:8] + text + data[end:]
 
 
 def load_adapter(
