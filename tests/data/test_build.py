@@ -26,6 +26,7 @@ from conftest import is_one_sentence, sources
 from jaxformer.checkpoints.hub import find
 from jaxformer.data import build as build_module
 from jaxformer.data import languages
+from jaxformer.data.atomic import alone
 from jaxformer.data.build import build
 from jaxformer.data.manifest import Manifest, digest, read_manifest
 from jaxformer.data.recipe import CorpusRecipe, read_recipe
@@ -301,40 +302,46 @@ def toml(tmp_path) -> Path:
     return path
 
 
+MARKS = (
+    "work/plan.json",
+    "work/ranges.json",
+    "work/exact/*.npy",
+    "work/encoder.json",
+    "work/units/*.index.npy",
+    "work/shards.json",
+)
+"""What each stage of a build leaves behind, in order."""
+
+
+def killed(process: subprocess.Popen, folder: Path, mark: str, delay: float) -> bool:
+    """Kill a build some time after the mark occurs; say whether it was still at work then."""
+    while process.poll() is None and not any(folder.glob(mark)):
+        time.sleep(0.001)
+    time.sleep(delay)
+    ended = process.poll()
+    process.kill()
+    process.wait()
+    patience = time.monotonic() + 10
+    while group_lives(process.pid) and time.monotonic() < patience:
+        time.sleep(0.01)
+    assert not group_lives(process.pid), "a worker outlives its killed parent"
+    assert ended in (0, None)
+    return ended is None
+
+
 def test_killed_anywhere_and_resumed_it_gives_the_same_bytes(tmp_path, toml):
-    began = time.monotonic()
-    process = started(tmp_path, toml, tmp_path / "whole")
-    assert process.wait(100) == 0
-    whole = time.monotonic() - began
+    assert started(tmp_path, toml, tmp_path / "whole").wait(100) == 0
     rng = random.Random(0)
-    seen = set()
-    kills = 0
-    for out in map(str, range(100)):
-        if kills >= 20:
-            break
+    kills = dict.fromkeys(MARKS, 0)
+    for out in map(str, range(10)):
         folder = tmp_path / out
-        for _ in range(6):
+        for mark in sorted(rng.sample(MARKS, 3), key=MARKS.index):
             process = started(tmp_path, toml, folder)
-            time.sleep(rng.uniform(0.2, 1.0) * whole)
-            ended = process.poll()
-            process.kill()
-            process.wait()
-            patience = time.monotonic() + 10
-            while group_lives(process.pid) and time.monotonic() < patience:
-                time.sleep(0.01)
-            assert not group_lives(process.pid), "a worker outlives its killed parent"
-            if ended is not None:
-                assert ended == 0
-                break
-            kills += 1
-            work = folder / "work"
-            seen.add(frozenset(p.suffix for p in work.rglob("*.*")) if work.exists() else None)
-        else:
-            process = started(tmp_path, toml, folder)
-            assert process.wait(100) == 0
+            kills[mark] += killed(process, folder, mark, rng.uniform(0, 0.05))
+        assert started(tmp_path, toml, folder).wait(100) == 0
         assert bytes_of(folder) == bytes_of(tmp_path / "whole")
-    assert kills >= 20
-    assert len(seen) >= 4, "the kills hit different stages"
+    assert sum(kills.values()) >= 20, kills
+    assert sum(count > 0 for count in kills.values()) >= 4, "the kills hit different stages"
 
 
 def test_a_killed_worker_ends_the_build_in_one_sentence(tmp_path, toml):
@@ -358,7 +365,7 @@ def test_a_killed_worker_ends_the_build_in_one_sentence(tmp_path, toml):
 
 def test_two_builds_do_not_share_a_folder(tmp_path, toml, two):
     (tmp_path / "out" / "work").mkdir(parents=True)
-    with build_module._alone(tmp_path / "out"), pytest.raises(jf.UserError, match="Another build"):
+    with alone(tmp_path / "out", "build"), pytest.raises(jf.UserError, match="Another build"):
         build(read_recipe(toml), tmp_path / "out", CONSOLE, two)
 
 

@@ -6,9 +6,7 @@ so the same command resumes a build however it ended.
 """
 
 import contextlib
-import fcntl
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -32,6 +30,7 @@ from rich.progress import (
 from jaxformer import tokenizer as tokenizers
 from jaxformer.checkpoints import hub
 from jaxformer.data import encode, ledger, sources, stages, workfiles
+from jaxformer.data.atomic import alone, room, save_json, whole
 from jaxformer.data.contamination import read_benchmarks
 from jaxformer.data.job import Job, open_job, piece_path
 from jaxformer.data.manifest import FILE, Manifest, digest, read_manifest
@@ -72,7 +71,7 @@ def build(
     """
     folder = folder.absolute()  # other processes may be elsewhere
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder), _room(folder):
+    with alone(folder, "build"), room(folder):
         if (folder / FILE).exists():
             manifest = read_manifest(folder)
             _same_recipe(manifest.recipe, recipe, folder)
@@ -99,33 +98,6 @@ def _same_recipe(written: dict[str, Any], recipe: CorpusRecipe, folder: Path) ->
         raise UserError(
             f"{folder} holds the data of another recipe; choose another --out or remove it."
         )
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep a second build out of the folder; the lock goes with the process."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise UserError(f"Another build is at work in {folder}; wait for it.") from error
-    finally:
-        os.close(handle)
-
-
-@contextlib.contextmanager
-def _room(folder: Path) -> Iterator[None]:
-    """Say what to do where there is no room for a file."""
-    try:
-        yield
-    except OSError as error:
-        if workfiles.disk_is_full(error):
-            raise UserError(
-                f"There is no room for {folder}: {error.strerror or 'the disk is full'}; "
-                "make some and give the same command again."
-            ) from error
-        raise
 
 
 def _progress(console: Console) -> Progress:
@@ -159,12 +131,12 @@ def _plan(recipe: CorpusRecipe, folder: Path, console: Console) -> Job:
             )
         settings = recipe.contamination
         benchmarks = read_benchmarks(settings.benchmarks, settings.ngram)
-        workfiles.save_json(work / "benchmarks.json", asdict(benchmarks))
+        save_json(work / "benchmarks.json", asdict(benchmarks))
         pieces: list[tuple[int, int]] = []
         commits: dict[str, list[str]] = {}
         for number, source in enumerate(recipe.sources):
             for piece in sources.plan(source):
-                workfiles.save_json(piece_path(work, len(pieces)), piece)
+                save_json(piece_path(work, len(pieces)), piece)
                 pieces.append((number, piece["size"]))
                 known = commits.setdefault(source_name(source), [])
                 if "commit" in piece and piece["commit"] not in known:
@@ -175,7 +147,7 @@ def _plan(recipe: CorpusRecipe, folder: Path, console: Console) -> Job:
             "units": _units(pieces),
             "commits": {name: found for name, found in commits.items() if found},
         }
-        workfiles.save_json(path, plan)
+        save_json(path, plan)
     return open_job(folder)
 
 
@@ -208,7 +180,7 @@ def _run_stages(job: Job, hired: Crew, progress: Progress, console: Console) -> 
     kinds = ("*.digests.npy", "*.bands.npy")
     hashes = [path for kind in kinds for path in (job.work / "units").glob(kind)]
     size = sum(path.stat().st_size for path in hashes)
-    workfiles.save_json(job.work / "ranges.json", max(1, -(-size // RANGE_BYTES)))
+    save_json(job.work / "ranges.json", max(1, -(-size // RANGE_BYTES)))
     rows = [workfiles.count_rows(job.unit(unit)) for unit in units]
     np.save(job.work / "ledger.npy", np.cumsum([0, *rows])[:-1])
     for kind, task, suffix in (
@@ -237,7 +209,7 @@ def _run_stages(job: Job, hired: Crew, progress: Progress, console: Console) -> 
     if not (job.work / "shards.json").exists():
         smallest, largest = SHARD_BYTES
         size = min(max(total // SHARDS, smallest), largest)
-        workfiles.save_json(job.work / "shards.json", -(-total // size))
+        save_json(job.work / "shards.json", -(-total // size))
     run(
         "shuffle and pack",
         stages.pack_shard,
@@ -261,7 +233,7 @@ def _tokenizer(job: Job, console: Console) -> None:
     except UserError as error:
         chosen = encode.REFERENCE
         _warn(console, f"{error} Encoding takes many times longer without it.")
-    workfiles.save_json(job.work / "encoder.json", {"encoder": chosen})
+    save_json(job.work / "encoder.json", {"encoder": chosen})
 
 
 def _warn(console: Console, sentence: str) -> None:
@@ -320,7 +292,7 @@ def _account(job: Job) -> Manifest:
         benchmarks=job.benchmarks.files,
         files={path.relative_to(job.folder).as_posix(): digest(path) for path in files},
     )
-    with workfiles.whole(job.folder / FILE) as part:
+    with whole(job.folder / FILE) as part:
         part.write_text(manifest.model_dump_json(indent=1) + "\n", "utf-8")
     return manifest
 

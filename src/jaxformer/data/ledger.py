@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jaxformer.data import duplicates, workfiles
+from jaxformer.data.atomic import whole
 from jaxformer.data.job import Job
 from jaxformer.data.manifest import Count
 from jaxformer.data.recipe import source_name
@@ -50,7 +51,7 @@ def write_part(job: Job, number: int, index: np.ndarray) -> None:
     arrays = [column(c, field.type) for c, field in zip(columns, SCHEMA, strict=True)]
     schema = SCHEMA.with_metadata({_ACCOUNT: json.dumps(sums)})
     with (
-        workfiles.whole(job.unit(number).with_suffix(".ledger")) as part,
+        whole(job.unit(number).with_suffix(".ledger")) as part,
         pa.OSFile(str(part), "wb") as file,
         pa.ipc.new_file(file, schema) as out,
     ):
@@ -84,7 +85,7 @@ def write_ledger(job: Job) -> Accounts:
     """Join the parts of all units, and return what they add up to."""
     accounts: Accounts = {source_name(source): {} for source in job.recipe.sources}
     with (
-        workfiles.whole(job.folder / FILE) as part,
+        whole(job.folder / FILE) as part,
         pq.ParquetWriter(part, SCHEMA, compression="zstd") as out,
     ):
         for number, unit in enumerate(job.units):

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from jaxformer.data import duplicates, languages, ledger, minhash, packing, sources, workfiles
+from jaxformer.data.atomic import whole
 from jaxformer.data.documents import Document, Dropped, drop, prompt_spans
 from jaxformer.data.encode import Encoder, mark_prompts, trusted
 from jaxformer.data.filters import apply
@@ -54,7 +55,7 @@ def read_unit(folder: Path, number: int) -> None:
 
     if path.exists():
         return
-    with workfiles.whole(path) as part:
+    with whole(path) as part:
         workfiles.write_rows(part, described())
         workfiles.save(
             path.with_suffix(".digests.npy"), np.sort(np.array(digests, duplicates.DIGEST))
@@ -177,7 +178,7 @@ def encode_unit(folder: Path, number: int) -> None:
     length = 0
     end = np.array([job.encoder.end_of_text], job.encoder.dtype)
     encoder = None
-    with workfiles.whole(path.with_suffix(".tokens")) as part, part.open("wb") as file:
+    with whole(path.with_suffix(".tokens")) as part, part.open("wb") as file:
         for batch in kept_batches(job, number):
             if not batch:
                 continue
@@ -196,7 +197,7 @@ def encode_unit(folder: Path, number: int) -> None:
                     if marks is not None:
                         prompts[-1][:-1] = marks
     if prompts:
-        with workfiles.whole(path.with_suffix(".prompts")) as part:
+        with whole(path.with_suffix(".prompts")) as part:
             np.concatenate(prompts).tofile(part)
     if encoder is not None and encoder.fast is not job.encoder.fast:
         path.with_suffix(".distrusted").touch()

@@ -8,9 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from jaxformer.data.atomic import disk_is_full as disk_is_full
-from jaxformer.data.atomic import save_json as save_json
-from jaxformer.data.atomic import whole as whole
+from jaxformer.data.atomic import whole
 
 BATCH_BYTES = 4_000_000
 """Text that is held at a time."""

@@ -12,6 +12,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from jaxformer.data.atomic import whole
 from jaxformer.errors import UserError
 
 FILE = "metrics.jsonl"
@@ -31,9 +32,8 @@ def cut(path: Path, stage: str, step: int) -> None:
             continue  # half a line, from a kill
         if record.get("stage") != stage or record["step"] <= step > 0:
             kept.append(line + "\n")
-    part = path.with_suffix(".part")
-    part.write_text("".join(kept), "utf-8")
-    part.replace(path)
+    with whole(path) as part:
+        part.write_text("".join(kept), "utf-8")
 
 
 class Watch:
