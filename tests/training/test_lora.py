@@ -27,7 +27,6 @@ from jaxformer.training.lora import (
     init,
     merge,
     multiply_adapted,
-    stacked_table,
     table,
 )
 
@@ -179,13 +178,12 @@ def test_merged_weights_keep_the_dtype_of_the_base(params):
     assert (off <= np.abs(exact) * 2**-8).all()  # rounded once, at the end
 
 
-def test_the_tables_describe_the_adapters(monkeypatch):
-    monkeypatch.setitem(sharding.RULES, "lora", None)
+def test_the_tables_describe_the_adapters():
     lora = settings(3, "k", "out", "fc_in", "fc_out")
     adapters = init(CONFIG, lora, jax.random.key(0))
     for specs, tree in (
         (table(CONFIG, lora), adapters),
-        (stacked_table(CONFIG, lora), parameters.stack(adapters)),
+        (parameters.stack_specs(table(CONFIG, lora)), parameters.stack(adapters)),
     ):
         shapes = jax.tree.map(lambda spec: spec.shape, specs, is_leaf=parameters.is_spec)
         assert shapes == jax.tree.map(lambda leaf: leaf.shape, tree)

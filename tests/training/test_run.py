@@ -22,6 +22,7 @@ from transformers import AutoModelForCausalLM
 
 import jaxformer as jf
 from conftest import is_one_sentence
+from jaxformer.checkpoints.hub import find
 from jaxformer.cli.main import main
 from jaxformer.data.build import build
 from jaxformer.data.documents import conversation
@@ -254,6 +255,19 @@ def test_a_model_learns_from(inputs, tmp_path, name):
 
         ledger = pq.read_table(tmp_path / "data" / "only-1" / "ledger.parquet")
         assert "untracked.py" not in ledger.column("path").to_pylist()
+
+
+def test_records_that_do_not_say_their_language_are_read(tmp_path):
+    kinds = ["harbour", "orchard", "violin", "glacier", "lantern"]
+    texts = [
+        f"A note on the {kind}: {kind} number {n} stands alone.\n" for n, kind in enumerate(kinds)
+    ]
+    lines = [json.dumps({"text": text}) + "\n" for text in texts]
+    (tmp_path / "notes.jsonl").write_text("".join(lines))
+    made = recipe([str(tmp_path / "notes.jsonl")])
+    made = made.model_copy(update={"held_out": 0})
+    [opened] = open_sources(made, made.stages[0], find("nano"), tmp_path, QUIET)
+    assert opened.tokens >= 5 * len(texts)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from jaxformer.model.attention import xla_rows
 from jaxformer.model.attention.tiled import tiled
 from jaxformer.model.forward import matmul
 from jaxformer.model.parameters import stack as stack_blocks
-from jaxformer.model.parameters import stacked_table, unstack
+from jaxformer.model.parameters import stack_specs, unstack
 from jaxformer.training.loss import losses, tile_of
 from jaxformer.training.optimizer import build, schedule
 from jaxformer.training.plan import REMAT
@@ -167,7 +167,7 @@ def test_how_gradients_are_computed_does_not_change_them(params, remat, parts, s
     want, loss = gradients(PLAIN, params, ROWS)
     how = Computation(xla_rows, matmul, jnp.float32, accumulate=parts, remat=REMAT[remat])
     got, ours = gradients(how, stack_blocks(params) if stacked else params, ROWS)
-    assert far(unstack(got), want) < 1e-5
+    assert far(unstack(got, CONFIG.n_layer), want) < 1e-5
     assert float(ours) == pytest.approx(float(loss), rel=1e-6)
 
 
@@ -299,11 +299,11 @@ def test_a_spike_is_bad_and_ordinary_change_is_not(params):
 def test_muon_turns_matrices_of_the_blocks_only(params):
     for stacked in (False, True):
         tree = stack_blocks(params) if stacked else params
-        specs = (stacked_table if stacked else table)(CONFIG)
+        specs = stack_specs(table(CONFIG)) if stacked else table(CONFIG)
         optimizer = build(specs, "muon", schedule(Pace(10, 8, 1.0, 0, 10)), 0.0)
         found = jax.tree.map(lambda x: jax.random.normal(jax.random.key(1), x.shape), tree)
         turned_updates: Any = optimizer.update(found, optimizer.init(tree), tree)[0]
-        updates: Any = unstack(turned_updates)
+        updates: Any = unstack(turned_updates, CONFIG.n_layer)
         for block in updates["blocks"]:
             turned = np.linalg.svd(block["fc_in"], compute_uv=False)
             assert turned.max() / turned.min() < 2  # orthogonalised: singular values near another
@@ -311,7 +311,7 @@ def test_muon_turns_matrices_of_the_blocks_only(params):
         decaying = build(specs, "muon", schedule(Pace(10, 8, 1.0, 0, 10)), 0.1)
         still = jax.tree.map(jnp.zeros_like, tree)
         decay: Any = decaying.update(still, decaying.init(tree), tree)[0]
-        moved: Any = unstack(decay)
+        moved: Any = unstack(decay, CONFIG.n_layer)
         assert not np.asarray(moved["ln_f"]["scale"]).any()
         assert not np.asarray(moved["blocks"][0]["fc_in_bias"]).any()
         for name in ("embedding", "lm_head"):

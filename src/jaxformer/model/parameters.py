@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Literal
 
 import jax
@@ -64,14 +65,14 @@ def table(config: CodeGenConfig) -> Params:
     }
 
 
-def stacked_table(config: CodeGenConfig) -> Params:
-    """Return `table(config)` with all blocks as one, whose arrays begin with an axis `layers`.
+def stack_specs(specs: Params) -> Params:
+    """Return a table with all its blocks as one, whose arrays begin with an axis `layers`.
 
     A forward pass over such parameters compiles one block and repeats it.
     """
-    specs = table(config)
+    count = len(specs["blocks"])
     block = jax.tree.map(
-        lambda spec: Spec((config.n_layer, *spec.shape), ("layers", *spec.axes), spec.init),
+        lambda spec: Spec((count, *spec.shape), ("layers", *spec.axes), spec.init),
         specs["blocks"][0],
         is_leaf=is_spec,
     )
@@ -79,17 +80,16 @@ def stacked_table(config: CodeGenConfig) -> Params:
 
 
 def stack(params: Params) -> Params:
-    """Join the list of blocks into one, as `stacked_table` describes it."""
+    """Join the list of blocks into one, as `stack_specs` describes it."""
     blocks = jax.tree.map(lambda *leaves: jnp.stack(leaves), *params["blocks"])
     return params | {"blocks": blocks}
 
 
-def unstack(params: Params) -> Params:
+def unstack(params: Params, layers: int) -> Params:
     """Split stacked blocks into a list again; parameters that have a list are returned as is."""
     if isinstance(params["blocks"], list):
         return params
-    count = len(jax.tree.leaves(params["blocks"])[0])
-    blocks = [jax.tree.map(lambda leaf: leaf[i], params["blocks"]) for i in range(count)]  # noqa: B023
+    blocks = [jax.tree.map(itemgetter(i), params["blocks"]) for i in range(layers)]
     return params | {"blocks": blocks}
 
 

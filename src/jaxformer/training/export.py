@@ -30,7 +30,7 @@ def export(done: Finished, folder: Path, frozen: Any, trained: Params) -> None:
     recipe = done.recipe
     adapters = recipe.lora if recipe.lora and not recipe.lora.merge else None
     tree = trained if adapters else weights.merged(recipe, frozen, trained)
-    arrays = devices.fetch(unstack(tree))
+    arrays = devices.fetch(unstack(tree, done.config.n_layer))
     if devices.is_first():
         part = folder.with_name(f".{folder.name}.part")
         shutil.rmtree(part, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Keeping memory between steps on CPUs, where getting it anew costs a tenth of a step."""
+"""Keeping memory between steps on CPUs, where getting it anew costs some percent of a step."""
 
 import contextlib
 import ctypes
@@ -12,7 +12,7 @@ def keep_heap(size: int) -> None:
     """Let glibc keep what is freed, and have so many bytes of it in huge pages.
 
     XLA frees its temporary arrays after each step. Left alone, glibc gives them back to the
-    system, and the next step touches hundreds of thousands of fresh pages. Where the C library is
+    system, and the next step touches every page anew. Where the C library is
     another one, nothing changes.
     """
     with contextlib.suppress(OSError, AttributeError):

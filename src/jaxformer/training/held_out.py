@@ -8,11 +8,11 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxformer.data.rows import Rows, row, stack
-from jaxformer.model import CodeGenConfig, Params, hidden
+from jaxformer.model import CodeGenConfig, Params
 from jaxformer.training.devices import fetch, place, rows_of_host
-from jaxformer.training.loss import cut, tile_of, token_losses
+from jaxformer.training.loss import cut, token_losses
 from jaxformer.training.sources import Opened, languages_of
-from jaxformer.training.step import Computation, Whole
+from jaxformer.training.step import Computation, Whole, states_of, tile_for
 
 Evaluate = Callable[[Params, Any], dict[str, float]]
 
@@ -71,17 +71,7 @@ def make_held_out(
     @jax.jit
     def measure(params: Params, frozen: Any, rows: Rows[Any]) -> jax.Array:
         complete = whole(frozen, params)
-        states, _ = hidden(
-            complete,
-            config,
-            rows.tokens,
-            rows.positions,
-            segments=rows.segments,
-            attend=how.attend,
-            multiply=how.multiply,
-            dtype=how.dtype,
-        )
-        tile = tile_of(context, batch // how.shards, how.tile)
+        states, tile = states_of(complete, config, how, rows), tile_for(how, rows)
         parts = cut(states, tile), cut(rows.targets, tile)
         found = jax.lax.map(
             lambda part: token_losses(complete, part[0], part[1], how.multiply)[0], parts

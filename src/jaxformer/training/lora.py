@@ -69,16 +69,6 @@ def table(config: CodeGenConfig, lora: LoRA) -> Params:
     return {"blocks": [{name: pair(block[name]) for name in lora.matrices} for block in blocks]}
 
 
-def stacked_table(config: CodeGenConfig, lora: LoRA) -> Params:
-    """Return `table(config, lora)` as `parameters.stack` arranges the adapters."""
-    block = jax.tree.map(
-        lambda spec: Spec((config.n_layer, *spec.shape), ("layers", *spec.axes), spec.init),
-        table(config, lora)["blocks"][0],
-        is_leaf=is_spec,
-    )
-    return {"blocks": block}
-
-
 def init(config: CodeGenConfig, lora: LoRA, key: jax.Array) -> Params:
     """Draw fresh adapters in float32, which change nothing yet, because `b` is zero.
 

@@ -22,8 +22,8 @@ def mixed(*, dtype: Any = jnp.bfloat16, fuse: bool = True, by_rows: bool = False
 
     Args:
         dtype: What the products come out as. XLA on CPUs is fast with float32 only.
-        fuse: Whether several weights become one matrix. It helps where these are not split over
-            devices.
+        fuse: Whether several weights become one matrix: fewer and larger products, for which
+            the weights are copied. Not where they are split over devices.
         by_rows: Whether transposed factors are written out first. XLA on CPUs runs bfloat16
             products of plain rows twice to three times as fast as of transposed ones.
     """

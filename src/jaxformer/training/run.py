@@ -1,11 +1,9 @@
 """A run: every stage of a recipe, from where it stands to a model folder."""
 
 import contextlib
-import fcntl
 import json
-import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from rich.console import Console
 
 from jaxformer.checkpoints import Model
 from jaxformer.checkpoints.store import Store
-from jaxformer.data.atomic import disk_is_full, save_json
+from jaxformer.data.atomic import alone, room, save_json
 from jaxformer.data.infilling import Infilling
 from jaxformer.data.loader import Loader
 from jaxformer.errors import UserError
@@ -107,23 +105,9 @@ def train(
     if only is not None and only not in names:
         raise UserError(f"The recipe has no stage {only}; it has {', '.join(names)}.")
     out.mkdir(parents=True, exist_ok=True)
-    with _alone(out):
+    first = devices.is_first()
+    with alone(out, "run") if first else contextlib.nullcontext(), room(out):
         return _train(recipe, out, console, options, names, only)
-
-
-@contextlib.contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Keep another run out of the folder; the lock goes with the first process."""
-    handle = os.open(out, os.O_RDONLY)
-    try:
-        if devices.is_first():
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise UserError(f"Another run is at work in {out}; wait for it.") from error
-        yield
-    finally:
-        os.close(handle)
 
 
 def _train(
@@ -145,17 +129,9 @@ def _train(
             f"Stage {only} goes on from {names[last - 1]}, and {names[first]} is not finished; "
             "train without --stage first."
         )
-    try:
-        with listening() as asked, _precision(recipe):
-            for number in range(first, last + 1):
-                _run_stage(run, number, asked)
-    except OSError as error:
-        if not disk_is_full(error):
-            raise
-        raise UserError(
-            f"There is no room for {error.filename or out}: {error.strerror or error}; "
-            "make some, then the same command goes on."
-        ) from error
+    with listening() as asked, _precision(recipe):
+        for number in range(first, last + 1):
+            _run_stage(run, number, asked)
     return run.finished(last)
 
 
@@ -377,5 +353,5 @@ def _look(
 def _model(run: Run, state: State, frozen: Any) -> Model:
     """Return the model as it is now, on one device."""
     params = weights.merged(run.recipe, frozen, state.params)
-    local = jax.tree.map(jnp.asarray, devices.fetch(unstack(params)))
+    local = jax.tree.map(jnp.asarray, devices.fetch(unstack(params, run.config.n_layer)))
     return Model(run.recipe.name, run.config, local, run.tokenizer, "float32")

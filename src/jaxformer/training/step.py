@@ -77,6 +77,30 @@ Whole = Callable[[Any, Params], Params]
 """From frozen weights (or None) and what is trained to the parameters of a forward pass."""
 
 
+def states_of(
+    params: Params, config: CodeGenConfig, how: Computation, rows: Rows[Any]
+) -> jax.Array:
+    """Run the model over a batch; return hidden states `[rows, context, n_embd]`."""
+    states, _ = hidden(
+        params,
+        config,
+        rows.tokens,
+        rows.positions,
+        segments=rows.segments,
+        attend=how.attend,
+        multiply=how.multiply,
+        remat=how.remat,
+        dtype=how.dtype,
+    )
+    return states
+
+
+def tile_for(how: Computation, rows: Rows[Any]) -> int:
+    """Return how many tokens of each row the loss takes at a time."""
+    count, context = rows.tokens.shape
+    return tile_of(context, count // how.shards, how.tile)
+
+
 def make_gradients(
     config: CodeGenConfig, how: Computation, z_loss: float, whole: Whole
 ) -> Callable[[Params, Any, Rows[Any]], tuple[Params, jax.Array]]:
@@ -86,21 +110,9 @@ def make_gradients(
         params: Params, frozen: Any, rows: Rows[Any], share: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         complete = whole(frozen, params)
-        states, _ = hidden(
-            complete,
-            config,
-            rows.tokens,
-            rows.positions,
-            segments=rows.segments,
-            attend=how.attend,
-            multiply=how.multiply,
-            remat=how.remat,
-            dtype=how.dtype,
-        )
+        states = states_of(complete, config, how, rows)
         head = {name: complete[name] for name in ("lm_head", "lm_head_bias")}
-        count, context = rows.tokens.shape
-        tile = tile_of(context, count // how.shards, how.tile)
-        sums = losses(head, states, rows, z_loss, how.multiply, tile)
+        sums = losses(head, states, rows, z_loss, how.multiply, tile_for(how, rows))
         assert isinstance(sums, Losses)
         return sums.total * share, sums.cross_entropy * share
 

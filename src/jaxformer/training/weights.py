@@ -13,9 +13,10 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxformer.checkpoints import load as load_model
 from jaxformer.checkpoints.store import Store
 from jaxformer.model import CodeGenConfig, Params, init
-from jaxformer.model.parameters import is_spec, stack, stacked_table, table
+from jaxformer.model.parameters import is_spec, stack, stack_specs, table, unstack
 from jaxformer.model.sharding import shardings
 from jaxformer.training import lora as loras
+from jaxformer.training.plan import trained_specs
 from jaxformer.training.recipe import Recipe
 from jaxformer.training.step import State, Whole, new_state
 
@@ -24,10 +25,9 @@ Optimizers = Callable[[bool], optax.GradientTransformation]
 
 
 def specs_of(recipe: Recipe, config: CodeGenConfig, stacked: bool) -> Params:
-    """Return the table of what a recipe trains: all weights, or the additions of LoRA."""
-    if recipe.lora:
-        return (loras.stacked_table if stacked else loras.table)(config, recipe.lora)
-    return (stacked_table if stacked else table)(config)
+    """Return the table of what a recipe trains, blocks stacked or not."""
+    specs = trained_specs(recipe, config)
+    return stack_specs(specs) if stacked else specs
 
 
 def whole_of(recipe: Recipe) -> Whole:
@@ -41,7 +41,8 @@ def _trained(_frozen: Any, trained: Params) -> Params:
 
 def first_weights(recipe: Recipe, config: CodeGenConfig, mesh: Mesh, stacked: bool) -> Params:
     """Return the weights before the first stage, float32: fresh ones, or those of `from`."""
-    places = shardings((stacked_table if stacked else table)(config), mesh)
+    specs = table(config)
+    places = shardings(stack_specs(specs) if stacked else specs, mesh)
     arrange = stack if stacked else _as_they_are
     if recipe.start:
         with jax.default_device(jax.local_devices(backend="cpu")[0]):  # where there is most room
@@ -118,11 +119,7 @@ def restore(
     def arrange(tree: Any) -> Any:
         if not _has_blocks(tree):
             return tree
-        if stacked:
-            return stack(tree)
-        layers = range(config.n_layer)
-        blocks = [jax.tree.map(lambda x: x[i], tree["blocks"]) for i in layers]  # noqa: B023
-        return tree | {"blocks": blocks}
+        return stack(tree) if stacked else unstack(tree, config.n_layer)
 
     def arrange_all(state: State) -> State:
         return jax.tree.map(arrange, state, is_leaf=_has_blocks)
