@@ -123,7 +123,7 @@ def ours(turn: Turn) -> Result:
     from jaxformer.model.sharding import make_mesh, shardings
     from jaxformer.training.computation import computation, is_stacked
     from jaxformer.training.devices import memory_of, place
-    from jaxformer.training.heap import keep_heap
+    from jaxformer.training.heap import keep_heap, release_heap
     from jaxformer.training.optimizer import build, schedule
     from jaxformer.training.plan import make_plan
     from jaxformer.training.recipe import Recipe
@@ -135,6 +135,7 @@ def ours(turn: Turn) -> Result:
     log.setLevel(logging.INFO)  # it says which kernel `auto` is
     log.addFilter(lambda record: notes.append(record.getMessage()) or True)
 
+    keep_heap()
     folder, device = Path(turn.folder), jax.devices()[0]
     config, tokens = read_config(folder), np.load(folder / "tokens.npy")
     batch, context = tokens.shape[1], tokens.shape[2] - 1
@@ -156,8 +157,8 @@ def ours(turn: Turn) -> Result:
         accumulate=turn.accumulate,
     )
     plan = replace(plan, remat=turn.remat or plan.remat)
-    if device.platform == "cpu":
-        keep_heap(int(min(plan.bytes, memory_of(device) / 2)))
+    if device.platform != "cpu":
+        release_heap()
     mesh = make_mesh(plan.mesh, [device])
     stacked = is_stacked(turn.layers, device.platform)
     how = computation(recipe, plan, config, mesh, turn.kernel)

@@ -5,11 +5,12 @@ a token's slot *is* its position. So a batch may be padded on either side, row b
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.ad_checkpoint import checkpoint_name
 
 from jaxformer.model import attention
@@ -43,11 +44,16 @@ def layer_norm(x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float) 
     return (normal * scale + bias).astype(x.dtype)
 
 
-def rotary_tables(positions: jax.Array, rotary_dim: int) -> tuple[jax.Array, jax.Array]:
-    """Return sine and cosine `[batch, tokens, 1, rotary_dim / 2]` in float32, base 10,000."""
-    frequencies = 10000.0 ** (-jnp.arange(0, rotary_dim, 2, dtype=jnp.float32) / rotary_dim)
-    angles = positions[..., None, None].astype(jnp.float32) * frequencies
-    return jnp.sin(angles), jnp.cos(angles)
+@cache
+def rotary_tables(n_positions: int, rotary_dim: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return sine and cosine of all positions, `[n_positions, rotary_dim / 2]`, base 10,000.
+
+    They are constants, because XLA would compute them again for every layer and head.
+    """
+    places = np.arange(0, rotary_dim, 2, dtype=np.float32)
+    frequencies = np.float32(10000) ** (-places / rotary_dim)
+    angles = np.arange(n_positions, dtype=np.float32)[:, None] * frequencies
+    return np.sin(angles), np.cos(angles)
 
 
 def rotate(x: jax.Array, sin: jax.Array, cos: jax.Array) -> jax.Array:
@@ -55,8 +61,8 @@ def rotate(x: jax.Array, sin: jax.Array, cos: jax.Array) -> jax.Array:
 
     Args:
         x: `[batch, tokens, heads, head_dim]`.
-        sin: From `rotary_tables`.
-        cos: From `rotary_tables`.
+        sin: Of each token's angles, `[batch, tokens, 1, rotary_dim / 2]`.
+        cos: The same.
     """
     rotary_dim = 2 * sin.shape[-1]
     even, odd = x[..., 0:rotary_dim:2], x[..., 1:rotary_dim:2]
@@ -83,7 +89,7 @@ def _begin(
     segments: jax.Array | None,
     slots: int | None,
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """Return the embedded tokens, what they see, and the rotary tables.
+    """Return the embedded tokens, what they see, and the sine and cosine of their angles.
 
     What they see is a mask where there is a cache, else segments with padding marked.
     """
@@ -92,7 +98,9 @@ def _begin(
     else:
         seen = jnp.where(positions < 0, -1, 0 if segments is None else segments)
     x = constrain(embedding[tokens], "batch", "tokens", None)
-    return x, seen, *rotary_tables(positions, config.rotary_dim)
+    tables = rotary_tables(config.n_positions, config.rotary_dim)
+    sin, cos = (jnp.asarray(table)[positions][:, :, None] for table in tables)
+    return x, seen, sin, cos
 
 
 @partial(jax.jit, static_argnames="config")

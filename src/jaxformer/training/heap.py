@@ -4,27 +4,25 @@ import contextlib
 import ctypes
 
 _ARENA_MAX, _MMAP_MAX, _TRIM_THRESHOLD = -8, -4, -1  # mallopt's, in malloc.h
-_HUGE_PAGES = 14  # madvise's
-_PAGE = 2 << 20
 
 
-def keep_heap(size: int) -> None:
-    """Let glibc keep what is freed, and have so many bytes of it in huge pages.
+def keep_heap() -> None:
+    """Let glibc keep what is freed; only threads that start later take part.
 
     XLA frees its temporary arrays after each step. Left alone, glibc gives them back to the
-    system, and the next step touches every page anew. Where the C library is
-    another one, nothing changes.
+    system, and the next step touches every page anew. Where the C library is another one,
+    nothing changes.
     """
+    _set(arenas=1, mapped=0, trim=-1)
+
+
+def release_heap() -> None:
+    """Take `keep_heap` back, for processes whose arrays are on other devices."""
+    _set(arenas=0, mapped=65536, trim=128 << 10)  # glibc's own
+
+
+def _set(arenas: int, mapped: int, trim: int) -> None:
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
-        libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
-        libc.free.argtypes = [ctypes.c_void_p]
-        libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-        for setting, value in ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, -1)):
+        for setting, value in ((_ARENA_MAX, arenas), (_MMAP_MAX, mapped), (_TRIM_THRESHOLD, trim)):
             libc.mallopt(setting, value)
-        start = libc.malloc(size)
-        if start:
-            low, high = -(-start // _PAGE) * _PAGE, (start + size) // _PAGE * _PAGE
-            if high > low:
-                libc.madvise(low, high - low, _HUGE_PAGES)
-            libc.free(start)

@@ -31,7 +31,7 @@ from jaxformer.training.card import FILE as CARD
 from jaxformer.training.card import Finished
 from jaxformer.training.computation import computation, is_stacked
 from jaxformer.training.export import export
-from jaxformer.training.heap import keep_heap
+from jaxformer.training.heap import keep_heap, release_heap
 from jaxformer.training.held_out import Evaluate, make_held_out
 from jaxformer.training.loop import Course, run_stage
 from jaxformer.training.optimizer import build, schedule
@@ -105,6 +105,7 @@ def train(
     if only is not None and only not in names:
         raise UserError(f"The recipe has no stage {only}; it has {', '.join(names)}.")
     out.mkdir(parents=True, exist_ok=True)
+    keep_heap()  # now, for what follows starts JAX and its threads
     first = devices.is_first()
     with alone(out, "run") if first else contextlib.nullcontext(), room(out):
         return _train(recipe, out, console, options, names, only)
@@ -160,8 +161,8 @@ def _open(recipe: Recipe, out: Path, console: Console, options: Options) -> Run:
         mesh=options.mesh,
         accumulate=options.accumulate,
     )
-    if device.platform == "cpu":
-        keep_heap(int(min(max(plan.bytes for plan in plans), plans[0].memory / 2)))
+    if device.platform != "cpu":
+        release_heap()
     stacked = is_stacked(options.layers, device.platform)
     return Run(recipe, options, out, console, tokenizer, config, plans, stacked)
 
