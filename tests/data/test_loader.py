@@ -15,6 +15,7 @@ from jaxformer.data.loader import Loader
 from jaxformer.data.packing import cut
 from jaxformer.data.rows import Stretch
 from jaxformer.data.shards import Shard, TokenSet
+from jaxformer.data.views import Pieces
 
 CONTEXT = 8
 
@@ -160,6 +161,15 @@ def test_the_rate_is_kept_and_each_document_of_a_row_is_rearranged_by_itself(inf
     prefix_id = infilling.sentinels[0]
     assert out.tokens[0] == out.tokens[first] == prefix_id
     assert (out.tokens[:second] == end).sum() == 2
+
+
+def test_pieces_that_a_short_row_has_no_tokens_for_stay_empty(small_tokenizer):
+    tokenizer = small_tokenizer.with_infilling()
+    ids = tokenizer.encode("x = 1\n")
+    shard = Shard(np.array(ids), None, np.array([0, len(ids)]), cut(len(ids), 64), np.array([0]))
+    pieces = Pieces(TokenSet([lambda: shard], [1]), 4, 16)
+    rows = Loader([(pieces, 1.0)], 4, 16, infilling=Infilling(tokenizer, 1.0)).batch(0)
+    assert rows.weights.any(axis=1).sum() == 1
 
 
 def test_half_a_character_at_a_row_s_end_is_left_alone(infilling):

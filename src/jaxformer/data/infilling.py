@@ -78,6 +78,8 @@ def rearrange_stretch(stretch: Stretch, settings: Infilling, rng: np.random.Gene
     """
     if stretch.prompts is not None and stretch.prompts.any():
         return stretch
+    if not len(stretch.tokens):
+        return stretch
     bounds = np.unique([0, *stretch.starts, len(stretch.tokens)])
     pieces = [
         rearrange(stretch.tokens[start:end], settings, rng) for start, end in pairwise(bounds)

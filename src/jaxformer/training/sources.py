@@ -75,7 +75,7 @@ def open_sources(
             if not (folder / FILE).exists():
                 _build(recipe, path, tokenizer, folder, console)
             path = folder
-        opened.append(_data_set(recipe, source.path or "", path, tokenizer))
+        opened.append(_data_set(recipe, source.path or "", path, tokenizer, console))
     return opened
 
 
@@ -123,7 +123,7 @@ def _build(recipe: Recipe, path: Path, tokenizer: Path, folder: Path, console: C
     build(CorpusRecipe.model_validate(values), folder, console)
 
 
-def _data_set(recipe: Recipe, name: str, path: Path, tokenizer: Path) -> Opened:
+def _data_set(recipe: Recipe, name: str, path: Path, tokenizer: Path, console: Console) -> Opened:
     manifest = read_manifest(path)
     theirs, ours = load_tokenizer(path / "tokenizer"), load_tokenizer(tokenizer)
     if theirs.backend.get_vocab() != ours.backend.get_vocab():
@@ -137,9 +137,19 @@ def _data_set(recipe: Recipe, name: str, path: Path, tokenizer: Path) -> Opened:
             f"{recipe.context}; build it again with context = {recipe.context}."
         )
     tokens: Stretches = open_tokens(path)
-    if (pieces := manifest.context // recipe.context) > 1:
+    pieces, rest = divmod(manifest.context, recipe.context)
+    if pieces > 1 or rest:
         tokens = Pieces(tokens, pieces, recipe.context)
-    return _split(recipe, name, tokens, manifest.tokens, path)
+    if rest:
+        console.print(
+            f"Of each row of {name}, {manifest.context} tokens, the last {rest} are not read, for "
+            f"the recipe's context is {recipe.context}; built with context = {recipe.context}, "
+            "all would be.",
+            markup=False,
+            highlight=False,
+        )
+    read = manifest.tokens * (manifest.context - rest) // manifest.context
+    return _split(recipe, name, tokens, read, path)
 
 
 def _split(recipe: Recipe, name: str, tokens: Stretches, count: int, folder: Path | None) -> Opened:
