@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -127,6 +128,8 @@ def wait_for_all(name: str) -> None:
 
 _PEAKS = {
     "H100": 989e12,
+    "H100 NVL": 835e12,
+    "H100 PCIe": 756e12,
     "H200": 989e12,
     "H800": 989e12,
     "B200": 2250e12,
@@ -163,8 +166,18 @@ _MEMORIES = {
 """Bytes."""
 
 
+def capability_of(kind: str) -> float | None:
+    """Return the compute capability of a kind of NVIDIA GPU, as far as kernels differ by it."""
+    if _look_up(_MEMORIES, kind) is None or kind.lower().startswith("tpu"):
+        return None
+    hopper = re.search(r"\bh[128]00\b", kind.lower())
+    return 9.0 if hopper else 8.0
+
+
 def _look_up(table: dict[str, float], kind: str) -> float | None:
-    fitting = [name for name in table if name.lower() in kind.lower()]
+    """Return what a table says of the most exact name whose words are all in `kind`."""
+    words = set(re.split(r"[\s-]+", kind.lower()))
+    fitting = [name for name in table if words.issuperset(name.lower().split())]
     return table[max(fitting, key=len)] if fitting else None
 
 

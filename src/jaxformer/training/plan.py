@@ -8,6 +8,7 @@ import jax
 
 from jaxformer.errors import UserError
 from jaxformer.model import CodeGenConfig, count
+from jaxformer.model.attention import pick
 from jaxformer.model.parameters import Params, Spec, is_spec, table
 from jaxformer.training import lora as loras
 from jaxformer.training.devices import check_mesh, parse_mesh
@@ -35,6 +36,8 @@ _SAVED = {"nothing": 26.0, "some": 6.5, "all": 1.5}
 """Values of the model's width that are kept for a token in a layer, by `REMAT`."""
 _FROZEN = 0.8
 """How much of that LoRA keeps: the inputs of frozen matrices are not needed again."""
+_SCORES = 2.0
+"""All scores of one layer in float32 and their gradients, where a kernel holds them at once."""
 _COPY = {"float32": 4, "bfloat16": 2, "bfloat16 on cpu": 6}
 """Bytes of a weight in the forms that products take: rounded; on CPUs turned and joined too.
 
@@ -79,6 +82,7 @@ def make_plan(
     stage: str,
     mesh: tuple[int, int, int] | None = None,
     accumulate: int | None = None,
+    kernel: str = "",
 ) -> Plan:
     """Choose the layout that computes least among those that fit.
 
@@ -95,6 +99,7 @@ def make_plan(
         stage: Its name, for messages.
         mesh: A mesh that must be used.
         accumulate: A number of parts that must be used.
+        kernel: The attention kernel.
 
     Raises:
         UserError: If nothing fits, with what the smallest would take; or if the batch cannot be
@@ -107,7 +112,7 @@ def make_plan(
             shape,
             parts,
             remat,
-            estimate(recipe, pace, config, shape, parts, remat, platform),
+            estimate(recipe, pace, config, shape, parts, remat, platform, kernel),
             memory,
         )
         for remat in remats
@@ -151,12 +156,17 @@ def plan_stages(
     platform: str,
     mesh: str | None = None,
     accumulate: int | None = None,
+    kernel: str = "auto",
+    capability: float | None = None,
 ) -> list[Plan]:
-    """Lay out every stage of a recipe; see `make_plan`.
+    """Lay out every stage of a recipe; see `make_plan`, and `attention.pick` for the last two.
 
     Raises:
-        UserError: If one does not fit, or the mesh does not suit model, batch or devices.
+        UserError: If one does not fit, or the mesh does not suit model, batch or devices, or the
+            kernel cannot serve.
     """
+    dtype = "float32" if recipe.precision == "float32" else "bfloat16"
+    kernel, _ = pick(kernel, platform, recipe.context, config.head_dim, dtype, capability)
     shape = parse_mesh(mesh, devices) if mesh else None
     if shape:
         check_mesh(shape, config)
@@ -171,6 +181,7 @@ def plan_stages(
             stage=stage.name,
             mesh=shape,
             accumulate=accumulate,
+            kernel=kernel,
         )
         for stage in recipe.stages
     ]
@@ -222,6 +233,7 @@ def estimate(
     accumulate: int,
     remat: str,
     platform: str,
+    kernel: str = "",
 ) -> dict[str, float]:
     """Return the bytes on each device by purpose."""
     data, fsdp, tensor = mesh
@@ -233,18 +245,27 @@ def estimate(
     width = 4 if platform == "cpu" or recipe.precision == "float32" else 2
     tokens = pace.batch // (accumulate * data * fsdp) * recipe.context
     wide = config.n_embd * tokens * width * (_FROZEN if recipe.lora else 1)
-    gathered = min(3, config.n_layer) * count(config) / config.n_layer
     block = _SAVED["nothing"] * wide / tensor
     narrow = _COPY[recipe.precision]
     copy = _COPY["bfloat16 on cpu"] if narrow == 2 and platform == "cpu" else narrow
+    working = copy * count(config) / tensor
+    if fsdp > 1 and remat != "nothing":
+        working *= min(3, config.n_layer) / config.n_layer
+    elif fsdp > 1 and not recipe.lora:  # what is gathered, in float32, stays for the way back
+        working *= 1 + 4 / copy
     parts = {
         "weights": 4.0 * trained / shared,
         "optimizer": 4.0 * moments / shared,
         "gradients": 4.0 * trained / shared * (1 if accumulate == 1 else 2),
         "activations": _SAVED[remat] * wide / tensor * config.n_layer + block,
         "logits": 3.0 * 4 * min(tile_tokens(platform), tokens) * config.vocab_size / tensor,
-        "working weights": copy * (count(config) if fsdp == 1 else gathered) / tensor,
+        "working weights": working,
     }
+    if kernel in ("xla", "reference"):
+        size = 4.0 if recipe.precision == "float32" else 6.0  # rounded ones beside
+        one = size * tokens * recipe.context * config.n_head / tensor
+        parts["attention scores"] = one * (_SCORES + (config.n_layer if remat == "nothing" else 0))
     if recipe.lora:
-        parts["frozen weights"] = float(narrow) * count(config) / shared
+        whole = config.vocab_size * config.n_embd  # the embedding, which enters no product
+        parts["frozen weights"] = (narrow * (count(config) - whole) + 4.0 * whole) / shared
     return parts

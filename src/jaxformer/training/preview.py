@@ -7,7 +7,7 @@ import jax
 
 from jaxformer.errors import UserError
 from jaxformer.model import RELEASED, CodeGenConfig
-from jaxformer.training.devices import memory_of, parse_devices
+from jaxformer.training.devices import capability_of, memory_of, parse_devices
 from jaxformer.training.plan import Plan, plan_stages
 from jaxformer.training.recipe import Recipe
 from jaxformer.training.sizes import Pace, derive, model_config, shape
@@ -58,7 +58,14 @@ def preview(recipe: Recipe, devices: str | None = None) -> Preview:
             tokenizer do not go together.
     """
     on, config = _devices(devices), _config(recipe)
-    plans = plan_stages(recipe, config, devices=on.count, memory=on.memory, platform=on.platform)
+    plans = plan_stages(
+        recipe,
+        config,
+        devices=on.count,
+        memory=on.memory,
+        platform=on.platform,
+        capability=capability_of(on.kind),
+    )
     stages = []
     for stage, plan in zip(recipe.stages, plans, strict=True):
         pace = derive(recipe, stage, config)

@@ -5,7 +5,7 @@ packed rows, for which there are kernels for each kind of processor. `choose` na
 `over_mesh` lets every device of a mesh attend within its own rows and heads.
 """
 
-from jaxformer.model.attention.choose import NAMES, choose, over_mesh
+from jaxformer.model.attention.choose import NAMES, choose, over_mesh, pick
 from jaxformer.model.attention.cudnn import cudnn
 from jaxformer.model.attention.plain import reference, reference_rows, xla, xla_rows
 from jaxformer.model.attention.protocols import Attention, RowAttention
@@ -19,6 +19,7 @@ __all__ = [
     "choose",
     "cudnn",
     "over_mesh",
+    "pick",
     "reference",
     "reference_rows",
     "splash",

@@ -35,14 +35,40 @@ def choose(
     """Return the kernel of a name, the same object for the same arguments, and log its name.
 
     Args:
-        name: One of `NAMES`; `auto` is the fastest that can serve.
-        platform: Of the devices: `cpu`, `gpu` (or `cuda`) or `tpu`.
+        name: See `pick`, as for the three that follow.
+        platform: Of the devices.
         tokens: The length of the rows.
         head_dim: The dimensions of a head.
         dtype: Of queries, keys and values.
         mask_documents: Whether tokens see their own document only. If not, a row is one stream:
             its segments are not looked at, and padding may stand at its end only, where causality
             hides it.
+
+    Raises:
+        UserError: There is no such kernel, or it cannot serve.
+    """
+    name, reason = pick(name, platform, tokens, head_dim, dtype)
+    log.info("attention: %s%s", name, reason)
+    return _kernel(name, mask_documents)
+
+
+def pick(
+    name: str,
+    platform: str,
+    tokens: int,
+    head_dim: int,
+    dtype: DTypeLike,
+    capability: float | None = None,
+) -> tuple[str, str]:
+    """Return the name of the kernel that will serve, and why `auto` took no faster one, or "".
+
+    Args:
+        name: One of `NAMES`; `auto` is the fastest that can serve.
+        platform: Of the devices: `cpu`, `gpu` (or `cuda`) or `tpu`.
+        tokens: The length of the rows.
+        head_dim: The dimensions of a head.
+        dtype: Of queries, keys and values.
+        capability: Compute capability of NVIDIA GPUs, if not that of the one that is here.
 
     Raises:
         UserError: There is no such kernel, or it cannot serve.
@@ -55,23 +81,19 @@ def choose(
         if platform != MADE_FOR.get(kernel, platform):
             return f"runs on {MADE_FOR[kernel]}, not on {platform}"
         if kernel == "cudnn":
-            return why_not_cudnn(tokens, head_dim, jnp.dtype(dtype))
+            return why_not_cudnn(tokens, head_dim, jnp.dtype(dtype), capability)
         if kernel == "splash":
             return why_not_splash(tokens, jnp.dtype(dtype))
         return None
 
-    reason = None
     if name == "auto":
         best = next((kernel for kernel, made in MADE_FOR.items() if made == platform), "xla")
-        if reason := why_not(best):
-            name, reason = "xla", f" ({best} {reason})"
-        else:
-            name = best
-    elif reason := why_not(name):
+        reason = why_not(best)
+        return ("xla", f" ({best} {reason})") if reason else (best, "")
+    if reason := why_not(name):
         remedy = "change that, or choose 'auto' to have one that serves"
         raise UserError(f"The attention kernel '{name}' {reason}; {remedy}.")
-    log.info("attention: %s%s", name, reason or "")
-    return _kernel(name, mask_documents)
+    return name, ""
 
 
 @functools.cache

@@ -33,9 +33,18 @@ def cudnn(
     return jax.nn.dot_product_attention(q, k, v, mask=mask, is_causal=True, implementation="cudnn")
 
 
-def why_not_cudnn(tokens: int, head_dim: int, dtype: jnp.dtype) -> str | None:
-    """Return what of the kernel's needs is not met, None if nothing."""
-    capability = _compute_capability()
+def why_not_cudnn(
+    tokens: int, head_dim: int, dtype: jnp.dtype, capability: float | None = None
+) -> str | None:
+    """Return what of the kernel's needs is not met, None if nothing.
+
+    Args:
+        tokens: The length of the rows.
+        head_dim: The dimensions of a head.
+        dtype: Of queries, keys and values.
+        capability: The GPU's compute capability; that of the one that is here if not given.
+    """
+    capability = _compute_capability() if capability is None else capability
     if capability is not None and capability < 8:
         return "needs an NVIDIA GPU of compute capability 8.0 or later"
     if dtype not in (jnp.bfloat16, jnp.float16):
