@@ -2,8 +2,9 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
 
+import jax
+import numpy as np
 from safetensors import SafetensorError
 
 from jaxformer.checkpoints import save_pretrained
@@ -12,25 +13,29 @@ from jaxformer.errors import UserError
 from jaxformer.model import Params
 from jaxformer.model.parameters import unstack
 from jaxformer.training import devices, weights
+from jaxformer.training import lora as loras
 from jaxformer.training.card import FILE, Finished, write_card
 
 
-def export(done: Finished, folder: Path, frozen: Any, trained: Params) -> None:
+def export(done: Finished, folder: Path, base: Params | None, trained: Params) -> None:
     """Write a stage's model, whole or not at all.
 
     Args:
         done: What was trained.
         folder: Where to; what is there is replaced.
-        frozen: Frozen weights, or None.
+        base: The weights that LoRA's are merged into, on this machine; None without.
         trained: What was trained: all weights, or LoRA's.
 
     Raises:
         UserError: If there is no room.
     """
     recipe = done.recipe
-    adapters = recipe.lora if recipe.lora and not recipe.lora.merge else None
-    tree = trained if adapters else weights.merged(recipe, frozen, trained)
-    arrays = devices.fetch(unstack(tree, done.config.n_layer))
+    adapters = recipe.lora if base is None else None
+    arrays = devices.fetch(unstack(trained, done.config.n_layer))
+    if base is not None:
+        assert recipe.lora
+        with weights.on_host():
+            arrays = jax.tree.map(np.asarray, loras.merge(base, arrays, recipe.lora))
     if devices.is_first():
         part = folder.with_name(f".{folder.name}.part")
         shutil.rmtree(part, ignore_errors=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import Mesh
 from rich.console import Console
@@ -27,6 +28,7 @@ from jaxformer.model.sharding import make_mesh
 from jaxformer.tokenizer import Tokenizer
 from jaxformer.tokenizer import load as load_tokenizer
 from jaxformer.training import devices, weights
+from jaxformer.training import lora as loras
 from jaxformer.training.card import FILE as CARD
 from jaxformer.training.card import Finished
 from jaxformer.training.computation import computation, is_stacked
@@ -160,6 +162,7 @@ def _open(recipe: Recipe, out: Path, console: Console, options: Options) -> Run:
         platform=device.platform,
         mesh=options.mesh,
         accumulate=options.accumulate,
+        kernel=options.kernel,
     )
     if device.platform != "cpu":
         release_heap()
@@ -217,13 +220,25 @@ def _weights_before(run: Run, number: int, mesh: Mesh) -> Params:
     """Return the weights that a stage starts from: those that the last one left."""
     if number == 0:
         return weights.first_weights(run.recipe, run.config, mesh, run.stacked)
-    with run.store(number - 1) as store:
-        rules = _optimizers(run, number - 1)
-        state = weights.restore(store, run.recipe, run.config, rules, mesh, run.stacked)
-    frozen = None
-    if run.recipe.lora:
-        frozen = weights.freeze(run.recipe, _weights_before(run, number - 1, mesh))
-    return weights.merged(run.recipe, frozen, state.params)
+    return _left(run, number - 1, mesh)
+
+
+def _left(run: Run, number: int, mesh: Mesh) -> Params:
+    """Return what a finished stage trained."""
+    with run.store(number) as store:
+        rules = _optimizers(run, number)
+        return weights.restore(store, run.recipe, run.config, rules, mesh, run.stacked).params
+
+
+def _base(run: Run, number: int, mesh: Mesh) -> Params:
+    """Return the weights that LoRA adds to in a stage, float32 and in this machine's memory."""
+    assert run.recipe.lora
+    base = weights.load_base(run.recipe)
+    for earlier in range(number):
+        adapters = devices.fetch(unstack(_left(run, earlier, mesh), run.config.n_layer))
+        with weights.on_host():
+            base = jax.tree.map(np.asarray, loras.merge(base, adapters, run.recipe.lora))
+    return base
 
 
 def _optimizers(run: Run, number: int) -> weights.Optimizers:
@@ -298,7 +313,7 @@ def _run_stage(run: Run, number: int, asked: Asked) -> None:
     export(
         Finished(recipe, run.config, run.tokenizer, stage, pace, sources, plan, held_out),
         run.finished(number),
-        frozen,
+        _base(run, number, mesh) if recipe.lora and recipe.lora.merge else None,
         state.params,
     )
 
@@ -308,7 +323,7 @@ def _begin(run: Run, number: int, store: Store, mesh: Mesh) -> tuple[State, Any]
     recipe, config, stacked = run.recipe, run.config, run.stacked
     rules, frozen = _optimizers(run, number), None
     if recipe.lora:
-        frozen = weights.freeze(recipe, _weights_before(run, number, mesh))
+        frozen = weights.freeze(recipe, config, _base(run, number, mesh), mesh, stacked)
     if store.latest is not None:
         return weights.restore(store, recipe, config, rules, mesh, stacked), frozen
     before = None if recipe.lora else _weights_before(run, number, mesh)
@@ -353,6 +368,8 @@ def _look(
 
 def _model(run: Run, state: State, frozen: Any) -> Model:
     """Return the model as it is now, on one device."""
-    params = weights.merged(run.recipe, frozen, state.params)
-    local = jax.tree.map(jnp.asarray, devices.fetch(unstack(params, run.config.n_layer)))
+    lora = run.recipe.lora
+    params = loras.merge(frozen, state.params, lora) if lora else state.params
+    whole = devices.fetch(unstack(params, run.config.n_layer))
+    local = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), whole)
     return Model(run.recipe.name, run.config, local, run.tokenizer, "float32")

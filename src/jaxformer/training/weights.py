@@ -1,5 +1,6 @@
 """The weights that a stage begins with, goes on with and leaves, on the run's devices."""
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxformer.checkpoints import load as load_model
 from jaxformer.checkpoints.store import Store
 from jaxformer.model import CodeGenConfig, Params, init
-from jaxformer.model.parameters import is_spec, stack, stack_specs, table, unstack
+from jaxformer.model.parameters import Spec, is_spec, stack, stack_specs, table, unstack
 from jaxformer.model.sharding import shardings
 from jaxformer.training import lora as loras
 from jaxformer.training.plan import trained_specs
@@ -41,28 +42,57 @@ def _trained(_frozen: Any, trained: Params) -> Params:
 
 def first_weights(recipe: Recipe, config: CodeGenConfig, mesh: Mesh, stacked: bool) -> Params:
     """Return the weights before the first stage, float32: fresh ones, or those of `from`."""
+    if recipe.start:
+        return _put(load_base(recipe), config, mesh, stacked)
     specs = table(config)
     places = shardings(stack_specs(specs) if stacked else specs, mesh)
-    arrange = stack if stacked else _as_they_are
-    if recipe.start:
-        with jax.default_device(jax.local_devices(backend="cpu")[0]):  # where there is most room
-            params = jax.tree.map(np.asarray, load_model(recipe.start).params)
-        return jax.jit(arrange, out_shardings=places)(params)
 
     def draw(key: jax.Array) -> Params:
-        return arrange(init(config, key))
+        drawn = init(config, key)
+        return stack(drawn) if stacked else drawn
 
     return jax.jit(draw, out_shardings=places)(jax.random.key(recipe.seed))
 
 
-def _as_they_are(params: Params) -> Params:
-    return params
+def load_base(recipe: Recipe) -> Params:
+    """Return the weights of the model under `from`, float32 and in this machine's own memory."""
+    with on_host():
+        return jax.tree.map(np.asarray, load_model(str(recipe.start)).params)
 
 
-def freeze(recipe: Recipe, before: Params) -> Params:
-    """Return the weights that LoRA adds to, in the precision of its products."""
+def on_host() -> contextlib.AbstractContextManager[object]:
+    """Compute where there is most room, whatever the run's devices are."""
+    return jax.default_device(jax.local_devices(backend="cpu")[0])
+
+
+def freeze(
+    recipe: Recipe, config: CodeGenConfig, base: Params, mesh: Mesh, stacked: bool
+) -> Params:
+    """Put weights that LoRA adds to on the devices, in the precision of their products.
+
+    Only the matrices that enter products are rounded, as products would do it; so the frozen model
+    is the one that training all weights would start from.
+    """
     dtype = jnp.bfloat16 if recipe.precision == "bfloat16" else jnp.float32
-    return jax.jit(lambda tree: jax.tree.map(lambda x: x.astype(dtype), tree))(before)
+
+    def narrow(spec: Spec, x: np.ndarray) -> np.ndarray:
+        return x.astype(dtype) if spec.is_matrix and spec.axes[0] != "vocab" else x
+
+    narrowed = jax.tree.map(narrow, table(config), base, is_leaf=is_spec)
+    return _put(narrowed, config, mesh, stacked)
+
+
+def _put(params: Params, config: CodeGenConfig, mesh: Mesh, stacked: bool) -> Params:
+    """Put weights of this machine's memory on the devices, each its own part only."""
+    specs = table(config)
+    if stacked:
+        with on_host():
+            params, specs = jax.tree.map(np.asarray, stack(params)), stack_specs(specs)
+
+    def put(x: np.ndarray, place: NamedSharding) -> jax.Array:
+        return jax.make_array_from_callback(x.shape, place, lambda part: x[part])
+
+    return jax.tree.map(put, params, shardings(specs, mesh))
 
 
 def begin(
@@ -162,8 +192,3 @@ def _state_shardings(
     shapes = _state_shapes(recipe, config, optimizer, stacked)
     moments = jax.tree.map_with_path(place, shapes.optimizer)
     return State(places, moments, everywhere, everywhere, everywhere)  # pyright: ignore
-
-
-def merged(recipe: Recipe, frozen: Any, trained: Params) -> Params:
-    """Return the model's weights: what was trained, or frozen weights with LoRA's in them."""
-    return loras.merge(frozen, trained, recipe.lora) if recipe.lora else trained
