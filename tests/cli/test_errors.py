@@ -137,3 +137,33 @@ def test_the_sound_model_that_the_mistakes_are_made_with_answers(here):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("x")
+
+
+OUT_OF_MEMORY = """
+import jax.numpy as jnp
+from jaxformer.cli import main
+main.app = lambda **_: jnp.zeros((10**7, 10**7)).block_until_ready()
+main.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "environment", "complaint"),
+    [
+        (["-m", "jaxformer.cli.main", "complete", "x"], {"JAX_PLATFORMS": "cuda"}, "cuda"),
+        (["-m", "jaxformer.cli.main", "complete", "x"], {"JAX_PLATFORMS": "toaster"}, "toaster"),
+        (["-c", OUT_OF_MEMORY], {}, "too little memory"),
+    ],
+)
+def test_devices_that_will_not_do_are_one_sentence(command, environment, complaint):
+    ended = subprocess.run(
+        [sys.executable, *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env=os.environ | environment,
+    )
+    assert ended.returncode == 2, ended.stderr
+    assert complaint in ended.stderr
+    assert is_one_sentence(ended.stderr.removeprefix("jaxformer: ").strip())

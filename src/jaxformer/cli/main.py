@@ -1,5 +1,6 @@
 """The command line: one command a module; errors are one sentence and exit status 2."""
 
+import os
 import sys
 
 import typer
@@ -54,8 +55,32 @@ def main() -> None:
         sys.exit(141)
     except OSError as error:
         _fail(f"{error.filename or 'A file'} cannot be read or written: {error.strerror}.")
+    except Exception as error:
+        if sentence := _of_devices(error):
+            _fail(sentence)
+        raise
     else:
         sys.exit(status or 0)
+
+
+def _of_devices(error: Exception) -> str | None:
+    """Return a sentence about what JAX says of devices; None if this is something else."""
+    if "jax" not in sys.modules:
+        return None
+    import jax
+
+    if isinstance(error, jax.errors.JaxRuntimeError):
+        reason = (str(error).splitlines() or ["unknown"])[0].rstrip(".")
+        if "RESOURCE_EXHAUSTED" in reason:
+            return f"A device has too little memory ({reason}); ask for less at one time."
+        return f"A device failed ({reason}); what was saved before is kept."
+    try:
+        jax.devices()
+    except Exception:
+        wanted = os.environ.get("JAX_PLATFORMS")
+        cause = f" of JAX_PLATFORMS={wanted}" if wanted else ""
+        return f"JAX cannot use the devices{cause}; install what they need, or choose others."
+    return None
 
 
 def _fail(sentence: str) -> None:
