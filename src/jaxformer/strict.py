@@ -17,7 +17,7 @@ NAME = r"^[A-Za-z0-9][\w.-]*$"
 class Strict(BaseModel):
     """Read-only settings; a key that is not among the fields is refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 M = TypeVar("M", bound=BaseModel)

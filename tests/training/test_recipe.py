@@ -84,6 +84,14 @@ BAD = {
         "path or exercises",
     ),
     "no exercises": ("exercises = 10", "exercises = 0", "stages.1.data.1", "greater than 0"),
+    "endless tokens": ("tokens = 1e6", "tokens = inf", "stages.1.tokens", "finite"),
+    "too many tokens": ("tokens = 1e6", "tokens = 1e300", "stages.1.tokens", "less than"),
+    "an endless rate": (
+        "steps = 100",
+        "steps = 100\nlearning_rate = inf",
+        "stages.0.learning_rate",
+        "finite",
+    ),
     "steps and tokens": ("tokens = 1e6", "tokens = 1e6\nsteps = 1", "stages.1", "not both"),
     "a long warm-up": ("batch = 8", "batch = 8\nwarmup = 100", "stages.0", "less than steps 100"),
     "a warm-up behind the floor": (

@@ -8,6 +8,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
+from safetensors.numpy import load_file
 from transformers import AutoModelForCausalLM
 
 import jaxformer as jf
@@ -33,6 +35,7 @@ from jaxformer.model import hidden, logits
 from jaxformer.tokenizer import load as load_tokenizer
 from jaxformer.training import Options, Recipe, train
 from jaxformer.training.sources import languages_of, open_sources
+from jaxformer.training.watch import Watch
 from jaxformer.transcript import Turn
 
 QUIET = Console(file=io.StringIO())
@@ -270,6 +273,21 @@ def test_records_that_do_not_say_their_language_are_read(tmp_path):
     assert opened.tokens >= 5 * len(texts)
 
 
+def test_what_is_not_read_of_longer_rows_is_said_and_not_counted(inputs, tmp_path):
+    said = io.StringIO()
+    path = str(inputs / "set")
+    opened = {}
+    for context in (32, 48):
+        made = recipe([path], context=context, tokenizer=path + "/tokenizer")
+        [opened[context]] = open_sources(
+            made, made.stages[0], Path(path) / "tokenizer", tmp_path, Console(file=said, width=500)
+        )
+    [line] = said.getvalue().splitlines()
+    assert "64 tokens, the last 16 are not read" in line
+    assert opened[48].tokens == opened[32].tokens * 3 // 4
+    assert len(opened[32].train) + 4 == 2 * (len(opened[48].train) + 4)
+
+
 @pytest.mark.parametrize(
     ("data", "changes", "complaint"),
     [
@@ -301,6 +319,26 @@ def test_metrics_have_these_fields(finished):
     fields = ["stage", "step", "loss", "gradient_norm", "learning_rate", "tokens_per_second"]
     assert all(list(record) == fields for record in steps)
     assert max(record["learning_rate"] for record in steps) == pytest.approx(3e-3)
+
+
+def test_the_rate_leaves_out_what_is_no_step(tmp_path):
+    with Watch(
+        tmp_path,
+        stage="s",
+        start=0,
+        total=4,
+        tokens=1000,
+        flops=1.0,
+        peak=None,
+        console=Console(file=io.StringIO()),
+    ) as watch:
+        for step in (1, 2):
+            time.sleep(0.1)
+            with watch.paused():
+                time.sleep(0.2 * step)
+        watch.steps(2, {"loss": 1.0})
+    [record] = records(tmp_path)
+    assert 6_000 < record["tokens_per_second"] < 10_000  # 2,000 in 0.2 s, or a little more
 
 
 def test_tensorboard_shows_the_same_figures(finished):
@@ -373,10 +411,25 @@ def test_a_run_of_no_numbers_stops_and_stops_again_and_goes_on_if_told(tmp_path)
     assert out.exists()
 
 
+HALVES = Options(save_every=3, keep=2, report_every=1)
+
+
+def half_done(whole: Path, out: Path, stage: str = "only") -> None:
+    """Make a run that ended in the middle of a stage of six steps, of one that went on."""
+    shutil.copytree(whole, out)
+    shutil.rmtree(out / f"codegen-tiny-{stage}")
+    shutil.rmtree(out / "state" / stage / "6")
+    assert (out / "state" / stage / "3").exists()
+
+
+def tensors(folder: Path) -> dict[str, np.ndarray]:
+    return load_file(folder / "model.safetensors")
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("undisturbed")
-    train(recipe(), out, QUIET)
+    train(recipe(), out, QUIET, HALVES)
     return out
 
 
@@ -392,6 +445,14 @@ def test_layers_may_be_laid_out_in_another_way_when_resumed(undisturbed, tmp_pat
         shutil.rmtree(out / "codegen-tiny-only")
         train(recipe(), out, QUIET, Options(layers=other))
         assert weights(out) == weights(undisturbed)
+
+
+def test_the_other_half_may_be_laid_out_in_another_way(undisturbed, tmp_path):
+    half_done(undisturbed, tmp_path / "run")
+    folder = train(recipe(), tmp_path / "run", QUIET, Options(layers="scan"))
+    got, want = tensors(folder), tensors(undisturbed / folder.name)
+    for name, tensor in want.items():
+        np.testing.assert_allclose(got[name], tensor, atol=2e-5, err_msg=name)
 
 
 def test_a_full_disk_is_one_sentence_and_afterwards_the_bits_are_the_same(undisturbed, tmp_path):
@@ -468,13 +529,35 @@ def test_a_damaged_checkpoint_is_one_sentence(undisturbed, tmp_path, what, how):
 
 def test_muon_trains_and_resumes(tmp_path):
     made = recipe(optimizer="muon")
-    train(made, tmp_path, QUIET, Options(report_every=1))
-    losses = [record["loss"] for record in records(tmp_path) if "loss" in record]
+    train(made, tmp_path / "whole", QUIET, HALVES)
+    losses = [record["loss"] for record in records(tmp_path / "whole") if "loss" in record]
     assert losses[-1] < losses[0]
-    before = weights(tmp_path)
-    shutil.rmtree(tmp_path / "codegen-tiny-only")
-    train(made, tmp_path, QUIET, Options(layers="scan"))
-    assert weights(tmp_path) == before
+    half_done(tmp_path / "whole", tmp_path / "half")
+    train(made, tmp_path / "half", QUIET)
+    assert weights(tmp_path / "half") == weights(tmp_path / "whole")
+
+
+def test_lora_in_two_stages_adds_up_and_resumes(tmp_path):
+    names = "one", "two"
+    made = recipe(
+        **{"from": "nano", "tokenizer": None},
+        stages=[{**STAGE, "name": name, "data": EXERCISES, "warmup": 0} for name in names],
+        lora={"rank": 2},
+    )
+    folder = train(made, tmp_path / "whole", QUIET, HALVES)
+    [name] = (key for key in records(tmp_path / "whole")[0] if key.startswith("held_out/"))
+    looks = {(r["stage"], r["step"]): r[name] for r in records(tmp_path / "whole") if name in r}
+    assert looks["two", 0] == pytest.approx(looks["one", 6], rel=1e-5)
+    assert len({looks["one", 0], looks["one", 6], looks["two", 6]}) == 3
+
+    half_done(tmp_path / "whole", tmp_path / "half", "two")
+    resumed = train(made, tmp_path / "half", QUIET, HALVES)
+    got, want = tensors(resumed), tensors(folder)
+    assert all(np.array_equal(got[name], want[name]) for name in want)
+    base, first = tensors(find("nano")), tensors(tmp_path / "whole" / "codegen-tiny-one")
+    changed = {name for name in want if not np.array_equal(want[name], first[name])}
+    assert changed == {name for name in want if not np.array_equal(base[name], first[name])}
+    assert all("qkv_proj" in name for name in changed)
 
 
 @pytest.mark.parametrize(("precision", "merge"), [("float32", True), ("bfloat16", False)])

@@ -26,9 +26,10 @@ def find(name: str, *, weights: bool = True) -> Path:
     """
     if name in EMBEDDED:
         return Path(str(resources.files("jaxformer") / "embedded" / name))
-    if Path(name).is_dir():
-        return Path(name)
-    if Path(name).exists():
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists():
         raise UserError(f"{name} is a file; give the folder that holds the model.")
     if not _REPOSITORY.fullmatch(name) or name.startswith("."):
         raise UserError(f"There is no folder {name}; give a model folder, 'nano' or a hub name.")

@@ -76,7 +76,7 @@ def make_held_out(
         found = jax.lax.map(
             lambda part: token_losses(complete, part[0], part[1], how.multiply)[0], parts
         )
-        return found.swapaxes(0, 1).reshape(batch, context)
+        return found.swapaxes(0, 1).reshape(batch, -1)[:, :context]
 
     def evaluate(params: Params, frozen: Any) -> dict[str, float]:
         sums, counts = np.zeros(len(names)), np.zeros(len(names))

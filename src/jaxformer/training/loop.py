@@ -1,5 +1,6 @@
 """The training loop: one stage, from its first step or its last checkpoint to its end."""
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from jaxformer.training.watch import Watch
 AHEAD = 2
 """Steps that the devices may be behind this process, so that they never wait for it."""
 PROFILED = 10
-"""The step from which a profile is taken: what is compiled first is compiled by then."""
+"""The step from which a profile is taken, if there are enough: compilation is over by then."""
 
 
 class BadBatch(UserError):
@@ -76,7 +77,7 @@ def run_stage(
         Ended: The run was asked to end; all is saved.
     """
     total, start = course.pace.steps, int(state.step)
-    every = options.evaluate_every or max(1, total // 10)
+    every = options.evaluate_every or -(-total // 10)
     rates = schedule(course.pace, course.recipe.schedule)
     pending: deque[tuple[int, Report]] = deque()
     shown: list[tuple[int, Report]] = []
@@ -93,14 +94,10 @@ def run_stage(
                 shown.clear()
 
     def look(done: int) -> None:
-        try:
+        with watch.paused():
             figures = course.look(state, done)
-        except Exception:
-            _save_last(store, state)  # whatever it was, the steps before it are not to blame
-            raise
         if figures:
             watch.note(done, figures)
-        watch.pause()
 
     try:
         if start == 0:
@@ -110,7 +107,7 @@ def run_stage(
                 state, report = course.step(state, course.frozen, rows, number)
             pending.append((number, report))
             settle(AHEAD)
-            _profile(course.run, number - start, options.profile)
+            _profile(course.run, number - start, total - start, options.profile)
             done = number + 1
             if done % options.save_every == 0 or done == total:
                 settle(0)
@@ -122,8 +119,10 @@ def run_stage(
                 settle(0)
                 _save_last(store, state)
                 raise asked.end(f"Saved at step {done:,} of stage {course.stage.name}")
-    except BadBatch:
-        _save_last(store, state)
+    except Exception:
+        # Whatever it was, the steps before it are not to blame; if they are lost too, it is said.
+        with contextlib.suppress(Exception):
+            _save_last(store, state)
         raise
     finally:
         if options.profile:
@@ -169,12 +168,13 @@ def _complain(course: Course, number: int, report: Report, skip: bool, watch: Wa
         )
 
 
-def _profile(run: Path, done: int, steps: int) -> None:
+def _profile(run: Path, done: int, total: int, steps: int) -> None:
     if not steps:
         return
-    if done == PROFILED:
+    first = min(PROFILED, max(0, total - steps - 1))
+    if done == first:
         jax.profiler.start_trace(str(run / "profile"))
-    if done == PROFILED + steps:
+    if done == first + steps:
         _end_profile()
 
 

@@ -37,8 +37,10 @@ def token_losses(
 
 
 def cut(x: jax.Array, tile: int) -> jax.Array:
-    """Cut every row into tiles: `[rows, context, …]` to `[tiles, rows, tile, …]`."""
-    return x.reshape(len(x), -1, tile, *x.shape[2:]).swapaxes(0, 1)
+    """Cut every row into tiles: `[rows, context, …]` to `[tiles, rows, tile, …]`, zeros last."""
+    more = -x.shape[1] % tile
+    padded = jnp.pad(x, ((0, 0), (0, more), *((0, 0),) * (x.ndim - 2))) if more else x
+    return padded.reshape(len(x), -1, tile, *x.shape[2:]).swapaxes(0, 1)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
@@ -82,7 +84,8 @@ def _losses(
     start = Losses(zero, zero), jax.tree.map(jnp.zeros_like, head)
     parts = tuple(cut(x, tile) for x in (states, rows.targets, rows.weights))
     (sums, by_head), by_states = jax.lax.scan(step, start, parts)
-    return sums, (by_head, by_states.swapaxes(0, 1).reshape(states.shape))
+    by_states = by_states.swapaxes(0, 1).reshape(len(states), -1, states.shape[-1])
+    return sums, (by_head, by_states[:, : states.shape[1]])
 
 
 def _backward(
@@ -100,12 +103,12 @@ losses.defvjp(_losses, _backward)
 
 
 def tile_of(context: int, rows: int, tokens: int) -> int:
-    """Return how many tokens of each row to take at a time: a divisor of `context`.
+    """Return how many tokens of each row to take at a time, all tiles being nearly full.
 
     Args:
         context: Tokens of a row.
         rows: Of a device.
         tokens: At most so many of all these rows together, but one of each at least.
     """
-    wanted = max(1, tokens // rows)
-    return max(d for d in range(1, min(context, wanted) + 1) if context % d == 0)
+    tiles = -(-context // max(1, tokens // rows))
+    return -(-context // tiles)

@@ -1,4 +1,7 @@
-"""How a run is run: what changes no weights, and so may differ each time that it is resumed."""
+"""How a run is run, which may differ each time that it is resumed.
+
+None of it changes weights but for rounding, and but for `skip_bad` where a batch is bad.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -50,7 +50,7 @@ class Stage(Strict):
     batch: int | None = Field(None, gt=0)
     """Rows of `context` tokens a step, on all devices together."""
     steps: int | None = Field(None, gt=0)
-    tokens: float | None = Field(None, gt=0)
+    tokens: float | None = Field(None, gt=0, le=1e15)
     """Instead of steps: tokens read, rounded up to whole steps."""
     learning_rate: float | None = Field(None, gt=0)
     """The peak."""
@@ -81,7 +81,7 @@ class _Model(CodeGenConfig):
 class Recipe(Strict):
     """Everything that determines a model; give one of `model`, `size` and `from`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     name: str = Field(pattern=NAME)
     """Finished stages are called `codegen-NAME-STAGE`."""

@@ -182,6 +182,14 @@ def make_step(
             MEMORY * state.spread + (1 - MEMORY) * distance,
         )
         kept = state._replace(step=state.step + skip)
+        if skip:  # what counts steps goes on, so that the learning rate keeps to its schedule
+            kept = kept._replace(
+                optimizer=jax.tree.map(
+                    lambda old, new: new if jnp.issubdtype(old.dtype, jnp.integer) else old,
+                    state.optimizer,
+                    moments,
+                )
+            )
         new = jax.tree.map(lambda a, b: jnp.where(good, a, b), after, kept)
         return new, Report(loss, norm, 1.0 - good.astype(jnp.float32))
 

@@ -4,8 +4,8 @@ import json
 import math
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -127,9 +127,13 @@ class Watch:
                 highlight=False,
             )
 
-    def pause(self) -> None:
-        """Leave out of the rate what was done since the last call of `steps`, which was no step."""
-        self._last = self._last[0], time.perf_counter()
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave what is done meanwhile, which is no step, out of the rate."""
+        began = time.perf_counter()
+        yield
+        step, since = self._last
+        self._last = step, since + time.perf_counter() - began
 
     def note(self, step: int, figures: Mapping[str, Any]) -> None:
         """Write figures down."""
