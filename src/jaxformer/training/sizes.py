@@ -46,8 +46,8 @@ def shape(size: str, vocabulary: int, context: int) -> CodeGenConfig:
     """Return a released shape, or one of about so many parameters.
 
     Others have heads of 64 dimensions, of which 32 are rotated, and are about as deep for their
-    width as the released ones: a layer for every 48 of width below 500M and every 80 above, one
-    more or less where that comes nearer.
+    width as the released ones: a layer for every 48 of width below 500M and every 80 above, one or
+    two more or less where that comes nearer.
 
     Args:
         size: `350M`, `2B`, `6B`, `16B`, or any number with K, M or B behind it.
@@ -73,7 +73,7 @@ def shape(size: str, vocabulary: int, context: int) -> CodeGenConfig:
     heads = 1
     while count(candidate(heads + 1)) <= wanted and heads < 256:
         heads += 1
-    near = [candidate(heads + wider, more) for wider in (0, 1) for more in (0, -1, 1)]
+    near = [candidate(heads + wider, more) for wider in (0, 1) for more in (0, -1, 1, -2, 2)]
     return min(near, key=lambda config: abs(count(config) - wanted))
 
 
