@@ -1,6 +1,8 @@
 """Training state on disk: Orbax checkpoints, written behind the training, whole or not at all."""
 
+import functools
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +32,7 @@ class Store:
         # What Orbax has to tell comes as sentences of this class, not as tracebacks in the log.
         for name in ("absl", "asyncio"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
+        _hush()
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True)
         with self._sentences():
             self._manager = ocp.CheckpointManager(
@@ -111,3 +114,15 @@ class Store:
                 f"A checkpoint could not be saved in {self.folder}: {reason}; "
                 "make room, then the same command goes on from the last one."
             ) from error
+
+
+@functools.cache  # once
+def _hush() -> None:
+    """Ignore what TensorStore's threads say of other writes after one has failed."""
+    usual = sys.unraisablehook
+
+    def hook(unraisable: Any) -> None:
+        if "Event loop is closed" not in str(unraisable.exc_value):
+            usual(unraisable)
+
+    sys.unraisablehook = hook
