@@ -73,7 +73,7 @@ def _of_devices(error: Exception) -> str | None:
         reason = (str(error).splitlines() or ["unknown"])[0].rstrip(".")
         if "RESOURCE_EXHAUSTED" in reason:
             return f"A device has too little memory ({reason}); ask for less at one time."
-        return f"A device failed ({reason}); what was saved before is kept."
+        return f"A device failed ({reason})."
     try:
         jax.devices()
     except Exception:

@@ -120,7 +120,8 @@ def run_stage(
                 _save_last(store, state)
                 raise asked.end(f"Saved at step {done:,} of stage {course.stage.name}")
     except Exception:
-        # Whatever it was, the steps before it are not to blame; if they are lost too, it is said.
+        # The steps before it are not to blame. If they cannot be saved (say, the device is lost),
+        # the last checkpoint stands, and the first error is the one to tell.
         with contextlib.suppress(Exception):
             _save_last(store, state)
         raise
