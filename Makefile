@@ -28,7 +28,7 @@ format: .venv/test.stamp
 clean:
 	rm -rf .venv
 
-.venv/run.stamp: pyproject.toml
+.venv/run.stamp: pyproject.toml setup.py $(wildcard src/jaxformer/model/native/csrc/*)
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Jaxformer needs Python 3.11 or newer; set PYTHON=…")'
 	@$(PYTHON) -m venv .venv
 	@$(PIP) -e .

@@ -78,7 +78,13 @@ def random_folder(small_tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="session")
 def random_model(random_folder: Path):
-    return jf.load(str(random_folder))
+    return jf.load(str(random_folder), packed=False)
+
+
+@pytest.fixture(scope="session")
+def packed_model(random_folder: Path):
+    """The same for the native kernels."""
+    return jf.load(str(random_folder), packed=True)
 
 
 @pytest.fixture(scope="session")

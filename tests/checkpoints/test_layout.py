@@ -38,9 +38,10 @@ def test_relayout_gives_what_reading_with_the_other_layout_gives():
     read = {n: dict(zip("qkv", (x.T for x in split_qkv(fused, n)), strict=True)) for n in (4, 8)}
     for assumed, other in ((4, 8), (8, 4), (4, 4)):
         block = {name: jnp.array(value) for name, value in read[assumed].items()}
+        block["fc_out_bias"] = jnp.zeros(32)
         relayout([block], assumed, other)
-        for name, value in block.items():
-            np.testing.assert_array_equal(value, read[other][name])
+        for name in "qkv":
+            np.testing.assert_array_equal(block[name], read[other][name])
 
 
 EIGHT_HEADS = CodeGenConfig(
@@ -79,12 +80,12 @@ def test_the_layout_of_a_model_that_knows_code_is_found_out(
     mp_num, knowing, small_tokenizer, tmp_path
 ):
     save_pretrained(tmp_path, EIGHT_HEADS, knowing, small_tokenizer, mp_num=mp_num)
-    model = jf.load(str(tmp_path))
+    model = jf.load(str(tmp_path), packed=False)
     assert [note for note in model.notes if "8 parts" in note] == list(model.notes)
     assert len(model.notes) == (mp_num == 8)
     want = our_logits(EIGHT_HEADS, knowing)
     np.testing.assert_allclose(our_logits(model.config, model.params), want, atol=1e-5)
-    wrong = jf.load(str(tmp_path), mp_num=12 - mp_num)
+    wrong = jf.load(str(tmp_path), mp_num=12 - mp_num, packed=False)
     assert np.abs(our_logits(wrong.config, wrong.params) - want).max() > 1
 
 
@@ -101,7 +102,7 @@ def test_no_layout_is_better_where_nothing_was_learnt(scale):
 def test_random_weights_are_left_in_the_usual_layout(mp_num, small_tokenizer, tmp_path):
     params = jax.tree.map(lambda x: 4 * x, init(EIGHT_HEADS, jax.random.key(1)))
     save_pretrained(tmp_path, EIGHT_HEADS, params, small_tokenizer, mp_num=mp_num)
-    model = jf.load(str(tmp_path))
+    model = jf.load(str(tmp_path), packed=False)
     assert model.notes == ()
     same = np.array_equal(model.params["blocks"][0]["q"], params["blocks"][0]["q"])
     assert same == (mp_num == 4)

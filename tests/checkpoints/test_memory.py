@@ -87,7 +87,8 @@ def measure(folder: Path, dtype: str) -> dict:
     figures = json.loads(done.stdout)
     print(f"{dtype}: {figures['peak'] / figures['weights']:.3f} × the weights;", figures)
     assert figures["tokens"] == 8
-    assert figures["weights"] == count(SHAPE) * (4 if dtype == "float32" else 2)
+    named = count(SHAPE) * (4 if dtype == "float32" else 2)  # biases may be wider
+    assert named <= figures["weights"] <= 1.002 * named
     return figures
 
 

@@ -1,5 +1,6 @@
 """Hugging Face CodeGen folders, in and out, one tensor at a time."""
 
+import itertools
 import json
 import math
 from pathlib import Path
@@ -14,7 +15,8 @@ from safetensors.numpy import save_file
 from jaxformer.checkpoints.folder import Tensors, open_tensors
 from jaxformer.checkpoints.layout import USUAL_MP_NUM, fuse_qkv, split_qkv
 from jaxformer.errors import UserError
-from jaxformer.model import CodeGenConfig, Params, Spec, table
+from jaxformer.model import CodeGenConfig, Params, Spec, native, table
+from jaxformer.model.quantisation import quantise
 from jaxformer.tokenizer import Tokenizer
 
 DTYPES = {
@@ -22,6 +24,8 @@ DTYPES = {
     "bfloat16": np.dtype(ml_dtypes.bfloat16),
     "float16": np.dtype(np.float16),
 }
+BITS = {"int8": 8, "int4": 4}
+"""What matrices may be quantised to; all else is bfloat16 then."""
 SHARD_BYTES = 4_000_000_000
 
 _BLOCK = {
@@ -99,11 +103,24 @@ def read_config(folder: Path) -> CodeGenConfig:
 
 
 def read_params(
-    folder: Path, config: CodeGenConfig, dtype: str, mp_num: int = USUAL_MP_NUM
+    folder: Path,
+    config: CodeGenConfig,
+    dtype: str,
+    mp_num: int = USUAL_MP_NUM,
+    *,
+    packed: bool = False,
 ) -> Params:
-    """Read the weights of a folder into the parameter tree, in one of `DTYPES`.
+    """Read the weights of a folder into the parameter tree.
 
-    Besides the parameters themselves, no more than the largest tensor is in memory at a time.
+    Besides the parameters themselves, no more than the largest tensor or a block's tensors are in
+    memory at a time.
+
+    Args:
+        folder: The folder.
+        config: The model's shape.
+        dtype: One of `DTYPES`, or of `BITS` for quantised matrices.
+        mp_num: Layout of the fused projection in the files.
+        packed: Whether the matrices are packed for the native kernels.
 
     Raises:
         UserError: If a tensor is missing or its shape is not what the configuration says.
@@ -114,13 +131,28 @@ def read_params(
     specs, params = table(config), table(config)
     files = _files_table(config)
     shapes = {name: _file_shape(specs, paths) for name, paths in files.items()}
-    for name in sorted(files, key=lambda name: -math.prod(shapes[name])):  # a lower peak
-        paths, value = files[name], _read(tensors, folder, name, shapes[name])
-        parts = split_qkv(value, mp_num) if len(paths) == 3 else (value,)
-        for path, part in zip(paths, parts, strict=True):
-            stored = part if path == ("embedding",) else part.T  # a vector is its own transpose
-            _at(params, path[:-1])[path[-1]] = _to_device(stored, dtype)
-    return params
+
+    def layer(name: str) -> int:
+        return files[name][0][1] if files[name][0][0] == "blocks" else -1
+
+    def convert(path: _Path, stored: np.ndarray) -> Any:
+        if path == ("embedding",) or not _at(specs, path).is_matrix:
+            return _to_device(stored, "bfloat16" if dtype in BITS else dtype)
+        if packed:
+            return native.pack(dtype, stored) if path == ("lm_head",) else stored
+        return quantise(stored, BITS[dtype]) if dtype in BITS else _to_device(stored, dtype)
+
+    by_layer = sorted(files, key=lambda name: (layer(name), -math.prod(shapes[name])))
+    for number, names in itertools.groupby(by_layer, layer):  # what is largest first: a lower peak
+        for name in names:
+            paths, value = files[name], _read(tensors, folder, name, shapes[name])
+            parts = split_qkv(value, mp_num) if len(paths) == 3 else (value,)
+            for path, part in zip(paths, parts, strict=True):
+                stored = part if path == ("embedding",) else part.T  # a vector is as it was
+                _at(params, path[:-1])[path[-1]] = convert(path, stored)
+        if packed and number >= 0:
+            params["blocks"][number] = native.pack_block(dtype, params["blocks"][number])
+    return native.pack_rest(params) if packed else params
 
 
 def _read(tensors: Tensors, folder: Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -162,6 +194,8 @@ def save_pretrained(
         mp_num: Layout of the fused projection; transformers knows 4 only.
         shard_bytes: Weights beyond this many bytes are split into several files.
     """
+    if native.is_packed(params):
+        raise UserError("These weights are packed for the CPU kernels; load with packed=False.")
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(folder)
     end = tokenizer.eos_token_id

@@ -7,12 +7,14 @@ not say `mp_num` (4 in CodeGen, 8 in some CodeGen2 models), so it is found out b
 
 import math
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxformer.model import CodeGenConfig, Params, hidden, logits
+from jaxformer.model import CodeGenConfig, Params, native
+from jaxformer.model.inference import empty_cache, scores, step
 
 USUAL_MP_NUM = 4
 DECISIVE = 0.5
@@ -48,21 +50,28 @@ def fuse_qkv(q: np.ndarray, k: np.ndarray, v: np.ndarray, mp_num: int) -> np.nda
     return parts.reshape(3 * width, width)
 
 
-@partial(jax.jit, static_argnames=("assumed", "other"), donate_argnames=("q", "k", "v"))
-def _rearrange(
-    q: jax.Array, k: jax.Array, v: jax.Array, assumed: int, other: int
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    width = q.shape[0]
-    parts = jnp.stack([x.reshape(width, assumed, -1) for x in (q, v, k)], axis=2)
-    q, v, k = jnp.moveaxis(parts.reshape(width, other, 3, -1), 2, 0).reshape(3, width, width)
-    return q, k, v
+def _columns(width: int, assumed: int, other: int) -> np.ndarray:
+    """Return which columns of q, k and v, read with `assumed`, belong where with `other`."""
+    q, k, v = np.arange(3 * width).reshape(3, assumed, -1)
+    q, v, k = np.stack([q, v, k], axis=1).reshape(other, 3, -1).swapaxes(0, 1)
+    return np.concatenate([q, k, v], axis=None)
+
+
+@partial(jax.jit, donate_argnums=0)
+def _rearrange(parts: list[Any], columns: jax.Array) -> list[Any]:
+    def take(*leaves: jax.Array) -> list[jax.Array]:
+        return jnp.split(jnp.concatenate(leaves, axis=-1)[..., columns], 3, axis=-1)
+
+    leaves, structure = jax.tree.flatten(parts[0])
+    taken = [take(*each) for each in zip(leaves, *map(jax.tree.leaves, parts[1:]), strict=True)]
+    return [structure.unflatten(each) for each in zip(*taken, strict=True)]
 
 
 def relayout(blocks: list[Params], assumed: int, other: int) -> None:
     """Make every block's q, k and v what they would be, had their file been read otherwise.
 
     In place and one block at a time, because a second copy would be too much memory. The columns
-    are heads (`[in, out]`), as in the parameter table.
+    are heads (`[in, out]`), as in the parameter table; they may be quantised, or packed.
 
     Args:
         blocks: The blocks, read with `assumed`.
@@ -70,22 +79,29 @@ def relayout(blocks: list[Params], assumed: int, other: int) -> None:
         other: The `mp_num` that they should have been read with.
     """
     for block in blocks if assumed != other else ():
-        block["q"], block["k"], block["v"] = jax.block_until_ready(
-            _rearrange(block["q"], block["k"], block["v"], assumed, other)
-        )
+        columns = _columns(len(block["fc_out_bias"]), assumed, other)
+        if "in" in block:
+            block["in"] = native.reordered(block["in"], columns)
+        else:
+            parts = _rearrange([block[name] for name in "qkv"], columns)
+            block |= zip("qkv", jax.block_until_ready(parts), strict=True)
 
 
-def _loss(params: Params, config: CodeGenConfig, tokens: jax.Array) -> float:
-    states, _ = hidden(params, config, tokens[None], jnp.arange(len(tokens))[None])
-    head = {name: params[name] for name in ("lm_head", "lm_head_bias")}
-    return float(_mean_loss(head, states[0, :-1], tokens[1:]))
+def _loss(params: Params, config: CodeGenConfig, tokens: np.ndarray) -> float:
+    places = np.arange(len(tokens) - 1, dtype=np.int32)[None]
+    cache = empty_cache(params, config, 1, len(tokens))
+    states, _ = step(params, config, jnp.asarray(tokens[None, :-1]), jnp.asarray(places), cache)
+    head = {name: params[name] for name in ("lm_head", "lm_head_bias", "ln_f")}
+    return float(_mean_loss(head, config, states[0], jnp.asarray(tokens[1:])))
 
 
-@jax.jit
-def _mean_loss(head: Params, states: jax.Array, targets: jax.Array) -> jax.Array:
-    scores = logits(head, states)
-    picked = jnp.take_along_axis(scores, targets[:, None], axis=1)[:, 0]
-    return (jax.nn.logsumexp(scores, axis=-1) - picked).mean()
+@partial(jax.jit, static_argnames="config")
+def _mean_loss(
+    head: Params, config: CodeGenConfig, states: jax.Array, targets: jax.Array
+) -> jax.Array:
+    found = scores(head, config, states)
+    picked = jnp.take_along_axis(found, targets[:, None], axis=1)[:, 0]
+    return (jax.nn.logsumexp(found, axis=-1) - picked).mean()
 
 
 def find_mp_num(params: Params, config: CodeGenConfig, tokens: list[int], assumed: int) -> int:
@@ -101,7 +117,7 @@ def find_mp_num(params: Params, config: CodeGenConfig, tokens: list[int], assume
     Returns:
         The `mp_num` that was settled on.
     """
-    ids = jnp.asarray(tokens[: min(64, config.n_positions)])
+    ids = np.array(tokens[: min(64, config.n_positions)], np.int32)
     candidates = [assumed, *(n for n in (4, 8) if n != assumed and config.n_head % n == 0)]
     losses, current = {}, assumed
     for candidate in candidates:

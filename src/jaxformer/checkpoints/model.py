@@ -3,14 +3,14 @@
 import contextlib
 import ctypes
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from jaxformer.checkpoints.hub import EMBEDDED, find
-from jaxformer.checkpoints.huggingface import DTYPES, read_config, read_params
+from jaxformer.checkpoints.huggingface import BITS, DTYPES, read_config, read_params
 from jaxformer.checkpoints.layout import PROBE, USUAL_MP_NUM, find_mp_num
 from jaxformer.errors import UserError
-from jaxformer.model import CodeGenConfig, Params
+from jaxformer.model import CodeGenConfig, Params, native
 from jaxformer.tokenizer import Tokenizer
 from jaxformer.tokenizer import load as load_tokenizer
 
@@ -23,26 +23,34 @@ class Model:
 
     name: str
     config: CodeGenConfig
-    params: Params
-    tokenizer: Tokenizer
+    params: Params = field(repr=False)
+    tokenizer: Tokenizer = field(repr=False)
     dtype: str
     notes: tuple[str, ...] = ()
     """What was put right on loading."""
 
 
-def load(name: str, *, dtype: str = "float32", mp_num: int | None = None) -> Model:
+def load(
+    name: str, *, dtype: str = "float32", mp_num: int | None = None, packed: bool | None = None
+) -> Model:
     """Load a model.
 
     Args:
         name: `nano`, a Hugging Face CodeGen folder, or a hub name.
-        dtype: `float32`, `bfloat16` or `float16`: of weights and computation.
+        dtype: `float32`, `bfloat16` or `float16`: of weights and computation; or `int8` or `int4`:
+            of the weights' matrices, see `model.quantisation`.
         mp_num: Layout of the fused projection in the files; found out by trying if not given.
+        packed: Whether `params` is for the native kernels alone; if not given, where they can be
+            used.
 
     Raises:
         UserError: If the model is missing, damaged or no CodeGen model.
     """
-    if dtype not in DTYPES:
-        raise UserError(f"The dtype {dtype!r} is not known; choose one of {', '.join(DTYPES)}.")
+    known = (*DTYPES, *BITS)
+    if dtype not in known:
+        raise UserError(f"The dtype {dtype!r} is not known; choose one of {', '.join(known)}.")
+    if packed and not (dtype in native.FORMATS and native.usable()):
+        raise UserError(f"There are no native kernels for {dtype} here; load it without them.")
     folder = find(str(name))
     config = read_config(folder)
     tokenizer = load_tokenizer(folder)
@@ -60,7 +68,9 @@ def load(name: str, *, dtype: str = "float32", mp_num: int | None = None) -> Mod
 
     assumed = mp_num or (USUAL_MP_NUM if config.n_head % USUAL_MP_NUM == 0 else 1)
     _keep_no_freed_memory()
-    params = read_params(folder, config, dtype, assumed)
+    if packed is None:
+        packed = dtype in native.FORMATS and native.usable()
+    params = read_params(folder, config, dtype, assumed, packed=packed)
     if mp_num is None and name not in EMBEDDED:
         found = find_mp_num(params, config, tokenizer.encode(PROBE), assumed)
         if found != assumed:
@@ -74,10 +84,13 @@ def load(name: str, *, dtype: str = "float32", mp_num: int | None = None) -> Mod
 def _keep_no_freed_memory() -> None:
     """Let large blocks go back to the system when freed, and all that was freed so far.
 
-    Left alone, glibc keeps more and more of what loading frees: a tenth of the weights' size.
+    Left alone, glibc keeps more and more of what loading frees: a tenth of the weights' size. And
+    each of the threads that compile would keep a heap of its own.
     """
-    large, mmap_threshold = 1 << 20, -3  # M_MMAP_THRESHOLD of malloc.h
+    large = 1 << 20
+    mmap_threshold, arena_max = -3, -8  # M_… of malloc.h
     with contextlib.suppress(OSError, AttributeError):  # another C library
         libc = ctypes.CDLL(None)
         libc.mallopt(mmap_threshold, large)
+        libc.mallopt(arena_max, 1)
         libc.malloc_trim(0)

@@ -22,7 +22,7 @@ from jaxformer.model.sharding import constrain
 Multiply = Callable[[jax.Array, Sequence[Any]], list[jax.Array]]
 """Products of the same activations `[batch, tokens, in]` with several matrices `[in, out]`."""
 Cache = list[dict[str, jax.Array]]
-"""A layer's keys and values, `[batch, slots, heads, head_dim]` each, rotated already."""
+"""A layer's keys and values, `[batch, heads, slots, head_dim]` each, rotated already."""
 
 
 def matmul(x: jax.Array, weights: Sequence[jax.Array]) -> list[jax.Array]:
@@ -30,9 +30,10 @@ def matmul(x: jax.Array, weights: Sequence[jax.Array]) -> list[jax.Array]:
     return [x @ w for w in weights]
 
 
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def new_cache(config: CodeGenConfig, batch: int, slots: int, dtype: jnp.dtype) -> Cache:
     """Return an empty cache for `batch` sequences of at most `slots` tokens."""
-    shape = (batch, slots, config.n_head, config.head_dim)
+    shape = (batch, config.n_head, slots, config.head_dim)
     return [{n: jnp.zeros(shape, dtype) for n in ("k", "v")} for _ in range(config.n_layer)]
 
 
@@ -74,8 +75,8 @@ def rotate(x: jax.Array, sin: jax.Array, cos: jax.Array) -> jax.Array:
 def _write(slots: jax.Array, values: jax.Array, positions: jax.Array) -> jax.Array:
     """Put each token's values into the slot of its position; padding falls past the end."""
     rows = jnp.arange(slots.shape[0])[:, None]
-    places = jnp.where(positions >= 0, positions, slots.shape[1])
-    return slots.at[rows, places].set(values, mode="drop")
+    places = jnp.where(positions >= 0, positions, slots.shape[2])
+    return slots.at[rows, :, places].set(values, mode="drop")
 
 
 # These three are compiled by themselves. Called outside of a larger compiled function, layer by
@@ -131,7 +132,7 @@ def _block(
     if past is not None:
         k, v = _write(past["k"], k, positions), _write(past["v"], v, positions)
         present = {"k": k, "v": v}
-        attended = attention.xla(q, k, v, seen)
+        attended = attention.xla(q, k.swapaxes(1, 2), v.swapaxes(1, 2), seen)
     else:
         attended = attend(q, k, v, seen)
     attended = checkpoint_name(attended.reshape(x.shape), "attended")
@@ -180,7 +181,7 @@ def hidden(
         Hidden states `[batch, tokens, n_embd]`, and the cache with these tokens added (None
         where none was given).
     """
-    slots = None if cache is None else cache[0]["k"].shape[1]
+    slots = None if cache is None else cache[0]["k"].shape[2]
     x, seen, sin, cos = _begin(params["embedding"], config, tokens, positions, segments, slots)
     x = x.astype(dtype or x.dtype)
     blocks = params["blocks"]

@@ -1,7 +1,8 @@
 """How much memory a model needs, from its parameter table alone."""
 
 from jaxformer.model.config import CodeGenConfig
-from jaxformer.model.parameters import count
+from jaxformer.model.parameters import count, named_specs
+from jaxformer.model.quantisation import GROUP
 
 TRAINING_BYTES = 16
 """A parameter in training: float32 master weight, gradient and the two moments of Adam."""
@@ -15,6 +16,18 @@ def cache_bytes(config: CodeGenConfig, itemsize: int) -> int:
 def inference_bytes(config: CodeGenConfig, itemsize: int) -> int:
     """Bytes of the weights and one full cache, `itemsize` bytes a value."""
     return count(config) * itemsize + cache_bytes(config, itemsize)
+
+
+def quantised_bytes(config: CodeGenConfig, bits: int) -> int:
+    """Bytes of weights with matrices in 8 or 4 bits, and one full cache in bfloat16."""
+    total = 0
+    for name, spec in named_specs(config):
+        if name == "embedding" or not spec.is_matrix:
+            total += 2 * spec.size
+        else:
+            scales = 4 * spec.shape[1] if bits == 8 else 2 * spec.size // GROUP
+            total += spec.size * bits // 8 + scales
+    return total + cache_bytes(config, 2)
 
 
 def training_bytes(config: CodeGenConfig) -> int:

@@ -57,7 +57,7 @@ def first_weights(recipe: Recipe, config: CodeGenConfig, mesh: Mesh, stacked: bo
 def load_base(recipe: Recipe) -> Params:
     """Return the weights of the model under `from`, float32 and in this machine's own memory."""
     with on_host():
-        return jax.tree.map(np.asarray, load_model(str(recipe.start)).params)
+        return jax.tree.map(np.asarray, load_model(str(recipe.start), packed=False).params)
 
 
 def on_host() -> contextlib.AbstractContextManager[object]:

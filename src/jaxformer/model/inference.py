@@ -1,0 +1,51 @@
+"""One step of inference, by the fastest means there are for the weights and the device."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxformer.model import native
+from jaxformer.model.config import CodeGenConfig
+from jaxformer.model.forward import Cache, hidden, logits, new_cache
+from jaxformer.model.parameters import Params
+from jaxformer.model.quantisation import multiply
+
+
+def empty_cache(params: Params, config: CodeGenConfig, rows: int, slots: int) -> Cache:
+    """Return an empty cache of the dtype that goes with the weights."""
+    packed = native.is_packed(params)
+    dtype = native.cache_dtype(params) if packed else params["embedding"].dtype
+    return new_cache(config, rows, slots, dtype)
+
+
+def compiles_whole(params: Params) -> bool:
+    """Whether a whole step, or several, are best compiled as one.
+
+    Plain XLA on a CPU compiles a block once and calls it for each layer instead, which spares
+    seconds and hundreds of megabytes.
+    """
+    return native.is_packed(params) or jax.default_backend() != "cpu"
+
+
+def step(
+    params: Params, config: CodeGenConfig, tokens: jax.Array, positions: jax.Array, cache: Cache
+) -> tuple[jax.Array, Cache]:
+    """Read tokens `[batch, tokens]` behind what is in the cache; see `forward.hidden`.
+
+    Returns:
+        What `scores` makes logits of, `[batch, tokens, n_embd]`, and the new cache.
+    """
+    if native.is_packed(params):
+        return native.hidden(params, config, tokens, positions, cache)
+    states, new = hidden(params, config, tokens, positions, cache=cache, multiply=multiply)
+    assert new is not None
+    return states, new
+
+
+def scores(params: Params, config: CodeGenConfig, states: jax.Array) -> jax.Array:
+    """Map states `[n, n_embd]` from `step` to float32 logits `[n, vocab_size]`."""
+    if native.is_packed(params):
+        return native.logits(params, config, states)
+    if isinstance(params["lm_head"], jax.Array):
+        return logits(params, states)
+    [found] = multiply(states, [params["lm_head"]])
+    return found.astype(jnp.float32) + params["lm_head_bias"].astype(jnp.float32)
