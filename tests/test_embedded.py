@@ -11,6 +11,7 @@ import jaxformer as jf
 from jaxformer.checkpoints.hub import find
 from jaxformer.evaluation import is_right
 from jaxformer.evaluation.conversations import EXPECTED
+from jaxformer.generation import Engine
 from jaxformer.synthesis import parse_turns
 
 HELD_OUT = sorted((Path(jf.__file__).parent / "embedded/benchmarks/held-out").glob("*.txt"))
@@ -18,7 +19,8 @@ HELD_OUT = sorted((Path(jf.__file__).parent / "embedded/benchmarks/held-out").gl
 
 def test_forty_of_fifty_held_out_conversations_are_right(nano):
     assert len(HELD_OUT) == 50
-    right = [path.stem for path in HELD_OUT if is_right(nano, path)]
+    engine = Engine(nano)
+    right = [path.stem for path in HELD_OUT if is_right(engine, path)]
     print(f"{len(right)} of 50 right; wrong: {sorted({p.stem for p in HELD_OUT} - set(right))}")
     assert len(right) >= 40
 

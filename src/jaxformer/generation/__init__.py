@@ -1,7 +1,18 @@
-"""Generation: sampling, stopping while generating, and scoring of text."""
+"""Generation: the engine that completes texts, and the scoring of texts."""
 
 from jaxformer.generation.complete import complete
-from jaxformer.generation.engine import Completion, Request, generate
-from jaxformer.generation.scoring import Score, score
+from jaxformer.generation.engine import Counters, Engine, generate
+from jaxformer.generation.requests import Completion, Request
+from jaxformer.generation.scoring import Score, perplexity, score
 
-__all__ = ["Completion", "Request", "Score", "complete", "generate", "score"]
+__all__ = [
+    "Completion",
+    "Counters",
+    "Engine",
+    "Request",
+    "Score",
+    "complete",
+    "generate",
+    "perplexity",
+    "score",
+]

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from jaxformer.checkpoints import Model
-from jaxformer.generation.engine import Completion, OnText, Request, generate
+from jaxformer.generation.engine import generate
+from jaxformer.generation.requests import Completion, OnText, Request
 from jaxformer.transcript import Stop
 
 

@@ -1,9 +1,10 @@
-"""The engine: many requests decoded together, each as if it were alone."""
+"""The engine: requests flow through the rows of one decoding batch, each as if it were alone."""
 
-from collections.abc import Callable, Sequence
+import itertools
+import os
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,289 +12,348 @@ import numpy as np
 
 from jaxformer.checkpoints import Model
 from jaxformer.errors import UserError
-from jaxformer.generation.sampling import Sampling, mask_padding, sample
-from jaxformer.model import Cache, CodeGenConfig, Params, hidden, logits, new_cache
-from jaxformer.transcript import Stop, find_cut, settled
+from jaxformer.generation import lookup
+from jaxformer.generation.decoding import bucket, decode, moved, read, spread, verify
+from jaxformer.generation.growing import Growing
+from jaxformer.generation.pages import PAGE, Pages, load, page_bytes
+from jaxformer.generation.requests import Completion, OnText, Request, prompt_tokens
+from jaxformer.generation.sampling import Sampling
+from jaxformer.model import Cache
+from jaxformer.model.inference import empty_cache
 
+ROWS = 16
+"""Requests that are decoded at one time, at most, if nothing else is asked for."""
 CHUNK = 8
 """Tokens decoded between two looks at the stop rules."""
+MEMORY_SHARE = 1 / 8
+"""Of the device's memory: what the pages of earlier histories may take."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """What to generate.
+@dataclass
+class Counters:
+    """What an engine has done since it began."""
 
-    Attributes:
-        prompt: The text to continue.
-        max_new_tokens: At most so many tokens.
-        temperature: 0 takes the likeliest token each time.
-        top_p: Draw among the fewest tokens whose probabilities reach this sum.
-        top_k: Draw among this many likeliest tokens; 0 for all.
-        seed: The same request with the same seed gives the same tokens.
-        stops: Rules that end the text, applied while it grows.
-        keep_end: Whether a prompt longer than the context loses its start, instead of being an
-            error.
-    """
+    finished: int = 0
+    """Requests that ran to their end."""
+    cancelled: int = 0
+    prompt_tokens: int = 0
+    """Of all requests that were begun."""
+    reused_tokens: int = 0
+    """Of these, those that were not read: from pages, or read for another sample."""
+    new_tokens: int = 0
+    """Tokens of finished completions."""
+    row_steps: int = 0
+    """Rows times tokens that were decoded, free rows included."""
+    busy_steps: int = 0
+    """Of these, those of rows with a request, wrong guesses left out."""
 
-    prompt: str
-    max_new_tokens: int = 128
-    temperature: float = 0.2
-    top_p: float = 0.95
-    top_k: int = 0
-    seed: int = 0
-    stops: tuple[Stop, ...] = ()
-    keep_end: bool = False
-
-    def __post_init__(self) -> None:
-        checks = {
-            "max_new_tokens must be at least 1": self.max_new_tokens >= 1,
-            "temperature must not be negative": 0 <= self.temperature < float("inf"),
-            "top_p must be above 0 and at most 1": 0 < self.top_p <= 1,
-            "top_k must not be negative": self.top_k >= 0,
-            "seed must be between 0 and 4294967295": 0 <= self.seed < 2**32,
-        }
-        for rule, holds in checks.items():
-            if not holds:
-                value = getattr(self, rule.split()[0])
-                raise UserError(f"{rule}, not {value}.")
-
-
-@dataclass(frozen=True)
-class Completion:
-    """What was generated.
-
-    Attributes:
-        text: The completion, cut where a stop rule says.
-        raw: Everything that was generated, the part behind the cut too.
-        stop_reason: The stop rule's name, `end of text`, `length` (`max_new_tokens` reached) or
-            `context` (the model's context is full).
-        tokens: The ids behind `raw`, the end of text not among them.
-        logprobs: The natural-log probability of each under the model, padding rows of the
-            vocabulary left out (`score` leaves nothing out, as other software does).
-    """
-
-    text: str
-    raw: str
-    stop_reason: str
-    tokens: tuple[int, ...]
-    logprobs: tuple[float, ...]
-
-
-OnText = Callable[[int, str], None]
-"""Called with a request's number and a piece of its text that no stop rule can take back."""
-
-
-class _Decoding(NamedTuple):
-    """The state of a decoding batch on the device; arrays are `[batch]` but for the cache."""
-
-    cache: Cache
-    token: jax.Array
-    """The last token of each row, which is not in the cache yet."""
-    position: jax.Array
-    """Its position; rows that are done stay at -1."""
-
-
-def _prefill(
-    params: Params, config: CodeGenConfig, cache: Cache, prompt: Sequence[int], rows: Sequence[int]
-) -> Cache:
-    """Read one prompt into the given rows of a cache.
-
-    A prompt is always read alone, so that what it is batched with cannot change a bit of it.
-    """
-    width, slots = cache[0]["k"].shape[:2]
-    length, bucket = len(prompt), _bucket(len(prompt), slots, 16)
-    tokens = np.zeros((1, bucket), np.int32)
-    tokens[0, :length] = prompt
-    places = np.arange(bucket)
-    positions = np.where(places < length, places, -1)[None]
-    empty = new_cache(config, 1, slots, cache[0]["k"].dtype)
-    _, one = hidden(params, config, jnp.asarray(tokens), jnp.asarray(positions), cache=empty)
-    padded = np.full(width, width, np.int32)  # past the end: dropped
-    padded[: len(rows)] = rows
-    return _spread(cache, one, padded)
-
-
-@partial(jax.jit, donate_argnums=0)
-def _spread(cache: Cache, one: Cache, rows: jax.Array) -> Cache:
-    """Copy the cache of one prompt into several rows."""
-    return jax.tree.map(lambda many, single: many.at[rows].set(single, mode="drop"), cache, one)
-
-
-def _decode(
-    model: Model, state: _Decoding, sampling: Sampling, steps: int
-) -> tuple[_Decoding, np.ndarray, np.ndarray]:
-    """Decode `steps` tokens for every row; return ids and log-probabilities `[batch, steps]`."""
-    tokens, logprobs = [], []
-    for _ in range(steps):
-        states, cache = hidden(
-            model.params,
-            model.config,
-            state.token[:, None],
-            state.position[:, None],
-            cache=state.cache,
-        )
-        assert cache is not None
-        head = {name: model.params[name] for name in ("lm_head", "lm_head_bias")}
-        token, position, logprob = _draw(
-            head, states, state.position, sampling, model.tokenizer.vocab_size
-        )
-        state = _Decoding(cache, token, position)
-        tokens.append(token)
-        logprobs.append(logprob)
-    return state, np.stack(tokens, axis=1), np.stack(logprobs, axis=1)
-
-
-@partial(jax.jit, static_argnames="entries")
-def _draw(
-    head: Params, states: jax.Array, position: jax.Array, sampling: Sampling, entries: int
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Return each row's next token, its position and its log-probability."""
-    following = jnp.where(position >= 0, position + 1, -1)
-    scores = mask_padding(logits(head, states[:, 0]), entries)
-    token, logprob = sample(scores, sampling, following)
-    return token, following, logprob
-
-
-def _bucket(size: int, limit: int, smallest: int) -> int:
-    """Round up to a power of two, so that few shapes are compiled."""
-    return min(max(smallest, 1 << (size - 1).bit_length()), limit)
-
-
-class _Row:
-    """One request while it is decoded."""
-
-    def __init__(self, request: Request, model: Model, room: int) -> None:
-        self.request = request
-        self.model = model
-        self.room = room
-        self.tokens: list[int] = []
-        self.logprobs: list[float] = []
-        self.shown = 0
-        self.result: Completion | None = None
-
-    def take(self, tokens: Sequence[int], logprobs: Sequence[float]) -> None:
-        """Add decoded tokens up to the first reason to stop."""
-        limit = min(self.room, self.request.max_new_tokens)
-        before = len(self.tokens)
-        reason = None
-        for token, logprob in zip(tokens, logprobs, strict=True):
-            if token == self.model.tokenizer.eos_token_id:
-                reason = "end of text"
-                break
-            self.tokens.append(token)
-            self.logprobs.append(logprob)
-            if len(self.tokens) == limit:
-                reason = "length" if limit == self.request.max_new_tokens else "context"
-                break
-        if find_cut(self.raw, self.request.stops):
-            count = next(
-                n
-                for n in range(before + 1, len(self.tokens) + 1)
-                if find_cut(self.model.tokenizer.decode(self.tokens[:n]), self.request.stops)
-            )
-            del self.tokens[count:], self.logprobs[count:]
-        raw = self.raw
-        if cut := find_cut(raw, self.request.stops):
-            self._finish(raw[: cut.position], raw, cut.reason)
-        elif reason:
-            self._finish(raw, raw, reason)
-
-    def _finish(self, text: str, raw: str, reason: str) -> None:
-        self.result = Completion(text, raw, reason, tuple(self.tokens), tuple(self.logprobs))
+    guessed_tokens: int = 0
+    """That prompt look-up proposed."""
+    accepted_tokens: int = 0
+    """Of these, those that were drawn then: steps that were saved."""
 
     @property
-    def raw(self) -> str:
-        return self.model.tokenizer.decode(self.tokens)
+    def acceptance(self) -> float:
+        """Share of guessed tokens that were right."""
+        return self.accepted_tokens / max(self.guessed_tokens, 1)
 
-    def new_text(self) -> str:
-        """Return the text that became certain since the last call."""
-        if self.result:
-            text = self.result.text
-        else:
-            raw = self.raw.rstrip("�")  # the first bytes of a character
-            text = raw[: settled(raw, self.request.stops)]
-        piece = text[self.shown :]
-        self.shown = max(self.shown, len(text))
-        return piece
+    @property
+    def occupancy(self) -> float:
+        """Share of decoding that was done for a request."""
+        return self.busy_steps / max(self.row_steps, 1)
+
+    @property
+    def hits(self) -> float:
+        """Share of prompts that was not read."""
+        return self.reused_tokens / max(self.prompt_tokens, 1)
 
 
-def _prompt_tokens(model: Model, request: Request) -> list[int]:
-    """Return a request's prompt as it enters the context, at least one token.
+@dataclass(frozen=True)
+class _Task:
+    """One request on its way."""
 
-    Raises:
-        UserError: If it fills the context and may not lose its start.
+    number: int
+    request: Request
+    prompt: tuple[int, ...]
+    growing: Growing
+    on_text: OnText | None
+
+    @property
+    def history(self) -> list[int]:
+        return [*self.prompt, *self.growing.tokens]
+
+
+@dataclass
+class _Row:
+    """A row of the batch with a request in it."""
+
+    task: _Task
+    token: int
+    """The last one, which is not in the cache yet."""
+    position: int
+    """Its position, which is also how many tokens are in the cache."""
+
+
+class Engine:
+    """Completes requests together, each with its own prompt, sampling, seed and stop rules.
+
+    A request takes a row of the batch when one is free, and leaves it when its text is complete.
+    Beginnings that were read before, by whatever request, are not read again (`pages.Pages`).
+    It is made for one thread.
     """
-    tokens = model.tokenizer.encode(request.prompt) or [model.tokenizer.eos_token_id]
-    context = model.config.n_positions
-    if request.keep_end:
-        return tokens[-max(context - request.max_new_tokens, 1) :]
-    if len(tokens) >= context:
-        raise UserError(
-            f"The prompt has {len(tokens)} tokens and the model's context only {context}; "
-            "shorten it or choose a model with a longer context."
-        )
-    return tokens
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        rows: int = ROWS,
+        chunk: int = CHUNK,
+        memory: float | None = None,
+        speculate: bool = True,
+    ) -> None:
+        """Begin without requests.
+
+        Args:
+            model: The model.
+            rows: Requests decoded at one time, at most.
+            chunk: Tokens decoded between two looks at the stop rules.
+            memory: Bytes for the pages of earlier histories; a share of the device's if not given.
+            speculate: Whether tokens are guessed by prompt look-up where that pays. They are the
+                same tokens either way, but for rounding on plain XLA.
+        """
+        if rows < 1 or chunk < 1:
+            raise UserError(f"An engine needs a row and a token a chunk, not {rows} and {chunk}.")
+        self.model = model
+        self.counters = Counters()
+        self._limit = rows
+        self._lookup, self._speculate = lookup.Lookup(), speculate
+        self._chunk = chunk
+        size = page_bytes(model.config, self._empty(1, 1)[0]["k"].dtype)
+        self._pages = Pages(int((_share() if memory is None else memory) // size))
+        self._waiting: deque[_Task] = deque()
+        self._finished: dict[int, Completion] = {}
+        self._next = 0
+        self._rows: list[_Row | None]
+        self._cache: Cache
+        self._release()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is waiting or half done."""
+        return not self._waiting and not any(self._rows)
+
+    def generate(
+        self, requests: Sequence[Request], on_text: OnText | None = None
+    ) -> list[Completion]:
+        """Complete requests; each result is what the request alone would give.
+
+        Args:
+            requests: Any number, of any lengths.
+            on_text: Called with a request's place among these and pieces of its text, as they
+                become certain.
+
+        Raises:
+            UserError: If a prompt does not fit the context.
+        """
+        numbers: list[int] = []
+        try:
+            for place, request in enumerate(requests):
+                shown = on_text and (lambda _, piece, place=place: on_text(place, piece))
+                numbers.append(self.submit(request, shown))
+            while not self._finished.keys() >= set(numbers):
+                self._advance()
+            return [self._finished[number] for number in numbers]
+        finally:
+            for number in numbers:
+                self.cancel(number)
+                self._finished.pop(number, None)
+
+    def submit(self, request: Request, on_text: OnText | None = None) -> int:
+        """Queue a request; `step` will return its completion under the number returned here.
+
+        Raises:
+            UserError: If its prompt does not fit the context.
+        """
+        prompt = tuple(prompt_tokens(self.model, request))
+        number, self._next = self._next, self._next + 1
+        room = self.model.config.n_positions - len(prompt)
+        growing = Growing(request, self.model, room)
+        self._waiting.append(_Task(number, request, prompt, growing, on_text))
+        return number
+
+    def cancel(self, number: int) -> None:
+        """Forget a request, waiting or half done; unknown and finished ones are ignored."""
+        for task in self._waiting:
+            if task.number == number:
+                self._waiting.remove(task)
+                self.counters.cancelled += 1
+                return
+        for place, row in enumerate(self._rows):
+            if row and row.task.number == number:
+                self._rows[place] = None
+                self.counters.cancelled += 1
+                return
+
+    def step(self) -> dict[int, Completion]:
+        """Begin what waits, decode some tokens, and return what is complete, by number."""
+        self._advance()
+        finished, self._finished = self._finished, {}
+        return finished
+
+    def _advance(self) -> None:
+        """Do one step's work; whatever breaks it, what is asked and what is finished stays."""
+        try:
+            self._begin()
+            busy = [(place, row) for place, row in enumerate(self._rows) if row]
+            found = self._decode(busy) if busy else []
+        except BaseException:
+            self._recover()
+            raise
+        for (place, row), (tokens, logprobs) in zip(busy, found, strict=True):
+            row.token, row.position = tokens[-1], row.position + len(tokens)
+            growing = row.task.growing
+            growing.take(tokens, logprobs)
+            if growing.result:
+                self._pages.keep(self._cache, place, row.task.history[: row.position])
+                self._rows[place] = None
+                self.counters.finished += 1
+                self.counters.new_tokens += len(growing.tokens)
+                self._finished[row.task.number] = growing.result
+        if not any(self._rows):
+            self._release()
+        for _, row in busy:  # last: the caller's code may raise, or cancel
+            alive = row in self._rows or row.task.number in self._finished
+            if alive and row.task.on_text and (piece := row.task.growing.new_text()):
+                row.task.on_text(row.task.number, piece)
+
+    def _decode(self, busy: Sequence[tuple[int, _Row]]) -> list[tuple[list[int], list[float]]]:
+        """Return the next tokens of every busy row, with their log-probabilities."""
+        guesses = [self._guess(row) if len(busy) <= lookup.ROWS else [] for _, row in busy]
+        width, count = len(self._rows), 1 + max(map(len, guesses))
+        count = 1 if count == 1 else self._chunk  # few shapes to compile for
+        tokens = np.zeros((width, count), np.int32)
+        positions = np.full((width, count), -1, np.int32)
+        for (place, row), guess in zip(busy, guesses, strict=True):
+            known = [row.token, *guess]
+            tokens[place, : len(known)] = known
+            positions[place, : len(known)] = row.position + np.arange(len(known))
+        sampling = _sampling([row.task.request if row else None for row in self._rows])
+        if count == 1:
+            self.counters.row_steps += width * self._chunk
+            self.counters.busy_steps += len(busy) * self._chunk
+            self._cache, ids, logprobs = decode(
+                self.model, self._cache, tokens[:, 0], positions[:, 0], sampling, self._chunk
+            )
+            return [(ids[place].tolist(), logprobs[place].tolist()) for place, _ in busy]
+        self._cache, ids, logprobs = verify(self.model, self._cache, tokens, positions, sampling)
+        found = []
+        for (place, _), guess in zip(busy, guesses, strict=True):
+            right = 0
+            while right < len(guess) and guess[right] == ids[place, right]:
+                right += 1
+            if guess:
+                self._lookup.learn(right)
+                self.counters.guessed_tokens += len(guess)
+                self.counters.accepted_tokens += right
+            self.counters.row_steps += 1 + len(guess)
+            self.counters.busy_steps += 1 + right
+            made = slice(0, right + 1)
+            found.append((ids[place, made].tolist(), logprobs[place, made].tolist()))
+        return found
+
+    def _guess(self, row: _Row) -> list[int]:
+        room = self.model.config.n_positions - row.position - 1
+        most = min(self._chunk - 1, room)
+        return self._lookup.guess(row.task.history, most) if self._speculate and most > 0 else []
+
+    def _empty(self, rows: int, slots: int) -> Cache:
+        return empty_cache(self.model.params, self.model.config, rows, slots)
+
+    def _release(self) -> None:
+        """Give the batch's memory back."""
+        self._rows, self._cache = [], self._empty(1, 0)
+
+    def _begin(self) -> None:
+        """Give waiting requests the free rows, and fit the batch to what is in it."""
+        busy = [place for place, row in enumerate(self._rows) if row]
+        free = self._limit - len(busy)
+        tasks = list(itertools.islice(self._waiting, free))
+        if not busy and not tasks:
+            return
+        self._fit(busy, tasks)
+        for _ in tasks:
+            self._waiting.popleft()
+        empty = [place for place, row in enumerate(self._rows) if row is None]
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for task, place in zip(tasks, empty, strict=False):
+            history = task.history
+            self._rows[place] = _Row(task, history[-1], len(history) - 1)
+            groups.setdefault(tuple(history), []).append(place)
+        for history, places in groups.items():
+            self._read(history, places)
+
+    def _fit(self, busy: Sequence[int], tasks: Sequence[_Task]) -> None:
+        """Give the batch as many rows and slots as are needed, in powers of two.
+
+        It grows at once, and loses slots only with rows or when three quarters are not needed:
+        moving it costs about as much as a few tokens.
+        """
+        lengths = [self._rows[place].position + 1 for place in busy]  # pyright: ignore
+        lengths += [len(task.history) for task in tasks]
+        context = self.model.config.n_positions
+        width = bucket(len(busy) + len(tasks), self._limit)
+        slots = bucket(max(lengths) + self._chunk, context, 64)
+        now = self._cache[0]["k"].shape[2]
+        if width == len(self._rows) and slots <= now < 4 * slots:
+            return
+        order = np.array([*busy, *([0] * (width - len(busy)))], np.int32)
+        if busy:
+            self._cache = moved(self._cache, order, slots)
+        else:
+            self._cache = self._empty(width, slots)
+        self._rows = [*(self._rows[place] for place in busy), *([None] * (width - len(busy)))]
+
+    def _read(self, history: tuple[int, ...], places: Sequence[int]) -> None:
+        """Read a history, but for its last token, into rows of the batch."""
+        slots, before = self._cache[0]["k"].shape[2], history[:-1]
+        pages = self._pages.find(before)
+        known = PAGE * len(pages)
+        one = load(self._empty(1, slots), pages)
+        one = read(self.model, one, before[known:], known)
+        self._pages.keep(one, 0, before)
+        width = len(self._rows)
+        rows = np.zeros(width, np.int32)
+        rows[: len(places)] = places
+        self._cache = spread(self._cache, one, rows, np.int32(len(places)))
+        self.counters.prompt_tokens += len(history) * len(places)
+        self.counters.reused_tokens += known + len(before) * (len(places) - 1)
+
+    def _recover(self) -> None:
+        """Put everything back to be begun again: an array may have been lost on its way."""
+        self._waiting.extendleft(row.task for row in reversed(self._rows) if row)
+        self._release()
 
 
 def generate(
     model: Model, requests: Sequence[Request], on_text: OnText | None = None
 ) -> list[Completion]:
-    """Complete requests together; each result is what the request alone would give.
-
-    Requests with the same prompt share its reading. Rows whose text is complete wait for the
-    others.
-
-    Args:
-        model: The model.
-        requests: Any number, of any lengths.
-        on_text: Called with pieces of text as they become certain.
-
-    Raises:
-        UserError: If a prompt does not fit the context.
-    """
-    if not requests:
-        return []
-    prompts = [_prompt_tokens(model, request) for request in requests]
-    context = model.config.n_positions
-    longest = max(
-        len(p) + min(r.max_new_tokens, context - len(p))
-        for p, r in zip(prompts, requests, strict=True)
-    )
-    slots = _bucket(longest, context, 64)
-    rows = [_Row(r, model, context - len(p)) for r, p in zip(requests, prompts, strict=True)]
-
-    width = _bucket(len(requests), 1 << 30, 1)
-    padded = [*requests, *([requests[0]] * (width - len(requests)))]
-    sampling = _sampling(padded)
-    cache = new_cache(model.config, width, slots, model.params["embedding"].dtype)
-    token = np.zeros(width, np.int32)
-    position = np.full(width, -1, np.int32)
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for index, prompt in enumerate(prompts):
-        groups.setdefault(tuple(prompt), []).append(index)
-        token[index], position[index] = prompt[-1], len(prompt) - 1
-    for prompt, members in groups.items():
-        cache = _prefill(model.params, model.config, cache, prompt, members)
-
-    state = _Decoding(cache, jnp.asarray(token), jnp.asarray(position))
-    while True:
-        for index, row in enumerate(rows):
-            if on_text and (piece := row.new_text()):
-                on_text(index, piece)
-        if all(row.result for row in rows):
-            return [row.result for row in rows if row.result]
-        done = np.array([bool(row.result) for row in rows] + [True] * (width - len(rows)))
-        state = state._replace(position=jnp.where(done, -1, state.position))
-        state, tokens, logprobs = _decode(model, state, sampling, CHUNK)
-        for row, t, p in zip(rows, tokens.tolist(), logprobs.tolist(), strict=False):
-            if row.result is None:
-                row.take(t, p)
+    """Complete requests together, by an engine of their own; see `Engine.generate`."""
+    return Engine(model).generate(requests, on_text)
 
 
-def _sampling(requests: Sequence[Request]) -> Sampling:
+def _sampling(requests: Sequence[Request | None]) -> Sampling:
+    """Return how each row draws; rows without a request take the likeliest token."""
+    idle = Request("", temperature=0.0)
+    rows = [request or idle for request in requests]
     return Sampling(
-        np.array([r.temperature for r in requests], np.float32),  # pyright: ignore
-        np.array([r.top_p for r in requests], np.float32),  # pyright: ignore
-        np.array([r.top_k for r in requests], np.int32),  # pyright: ignore
-        np.array([r.seed for r in requests], np.uint32),  # pyright: ignore
+        jnp.array([r.temperature for r in rows], jnp.float32),
+        jnp.array([r.top_p for r in rows], jnp.float32),
+        jnp.array([r.top_k for r in rows], jnp.int32),
+        jnp.array([r.seed for r in rows], jnp.uint32),
     )
+
+
+def _share() -> float:
+    """Return the bytes that pages may take."""
+    limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+    return MEMORY_SHARE * (limit or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))

@@ -5,6 +5,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+RANKED = 128
+"""Tokens that are ranked by likelihood before a draw; rarely are more needed."""
+
 
 class Sampling(NamedTuple):
     """How each row of a batch draws its tokens; every array is `[batch]`."""
@@ -41,25 +44,71 @@ def sample(
         int32 ids `[batch]`, and their natural-log probabilities under the model itself, before
         temperature and truncation.
     """
-    log_probabilities = jax.nn.log_softmax(scores)
-    greedy = jnp.argmax(scores, axis=-1)
+    likeliest = jnp.argmax(scores, axis=-1).astype(jnp.int32)
+    # Ranking the vocabulary costs as much as a small model: not for greedy batches.
+    chosen = jax.lax.cond(
+        (sampling.temperature > 0).any(),
+        lambda: jnp.where(sampling.temperature > 0, _draw(scores, sampling, positions), likeliest),
+        lambda: likeliest,
+    )
+    found = jnp.take_along_axis(scores, chosen[:, None], axis=-1)[:, 0]
+    return chosen, found - jax.nn.logsumexp(scores, axis=-1)
 
-    def draw(scores: jax.Array, row: Sampling, position: jax.Array) -> jax.Array:
-        key = jax.random.fold_in(jax.random.key(row.seed), position)
-        scaled = scores / jnp.maximum(row.temperature, 1e-6)
-        order = jnp.argsort(-scaled)
-        ranked = scaled[order]
-        rank = jnp.arange(scores.shape[-1])
-        probabilities = jax.nn.softmax(ranked)
-        before = jnp.cumsum(probabilities) - probabilities
-        kept = (before < row.top_p) & ((rank < row.top_k) | (row.top_k <= 0)) | (rank == 0)
-        return order[jax.random.categorical(key, jnp.where(kept, ranked, -jnp.inf))]
 
-    def all_rows() -> jax.Array:
-        drawn = jax.vmap(draw)(scores, sampling, positions)
-        return jnp.where(sampling.temperature > 0, drawn, greedy)
+def _draw(scores: jax.Array, sampling: Sampling, positions: jax.Array) -> jax.Array:
+    """Draw a token for every row, without ranking more of the vocabulary than it takes.
 
-    # Sorting the vocabulary costs as much as a small model: not for greedy batches.
-    chosen = jax.lax.cond((sampling.temperature > 0).any(), all_rows, lambda: greedy)
-    chosen = chosen.astype(jnp.int32)
-    return chosen, jnp.take_along_axis(log_probabilities, chosen[:, None], axis=-1)[:, 0]
+    Which way a row is drawn depends on itself alone, and so does its token. The noise of a rank is
+    the same however many are ranked: JAX's random bits depend on the key and the place alone.
+    """
+    entries = scores.shape[-1]
+    scaled = scores / jnp.maximum(sampling.temperature, 1e-6)[:, None]
+    logprobs = scaled - jax.nn.logsumexp(scaled, axis=-1, keepdims=True)
+    keys = jax.vmap(lambda seed, at: jax.random.fold_in(jax.random.key(seed), at))(
+        sampling.seed, positions
+    )
+
+    def noise(count: int) -> jax.Array:
+        return jax.vmap(lambda key: jax.random.gumbel(key, (count,)))(keys)
+
+    few = min(RANKED, entries)
+    drawn, certain = _by_rank(*jax.lax.top_k(logprobs, few), noise(few), sampling)
+    free = (sampling.top_p >= 1) & (sampling.top_k <= 0) & (sampling.temperature > 0)
+
+    def among_all() -> jax.Array:
+        noise_of_all = noise(entries)
+
+        def ranked() -> jax.Array:
+            order = jnp.argsort(-logprobs, stable=True).astype(jnp.int32)
+            falling = jnp.take_along_axis(logprobs, order, axis=-1)
+            found, _ = _by_rank(falling, order, noise_of_all, sampling)
+            return jnp.where(certain, drawn, found)
+
+        found = jax.lax.cond((free | certain).all(), lambda: drawn, ranked)
+        freely = jnp.argmax(logprobs + noise_of_all, axis=-1).astype(jnp.int32)  # needs no ranks
+        return jnp.where(free, freely, found)
+
+    return jax.lax.cond((certain & ~free).all(), lambda: drawn, among_all)
+
+
+def _by_rank(
+    ranked: jax.Array, order: jax.Array, noise: jax.Array, sampling: Sampling
+) -> tuple[jax.Array, jax.Array]:
+    """Draw among ranked tokens; the largest sum of log-probability and noise wins.
+
+    Args:
+        ranked: The largest log-probabilities of each row, falling, `[batch, n]`.
+        order: Their ids.
+        noise: Gumbel noise of each rank.
+        sampling: How to draw.
+
+    Returns:
+        The ids, and whether all tokens that may be drawn were among these.
+    """
+    rank, chances = jnp.arange(ranked.shape[-1]), jnp.exp(ranked)
+    before = jnp.cumsum(chances, axis=-1) - chances
+    top_p, top_k = sampling.top_p[:, None], sampling.top_k[:, None]
+    kept = (before < top_p) & ((rank < top_k) | (top_k <= 0)) | (rank == 0)
+    place = jnp.argmax(jnp.where(kept, ranked, -jnp.inf) + noise, axis=-1)
+    enough = (sampling.top_k > 0) & (sampling.top_k <= ranked.shape[-1])
+    return jnp.take_along_axis(order, place[:, None], axis=-1)[:, 0], ~kept[:, -1] | enough

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,12 @@ import numpy as np
 
 from jaxformer.checkpoints import Model
 from jaxformer.errors import UserError
-from jaxformer.model import Params, hidden, logits
+from jaxformer.generation.decoding import PIECE, advance, bucket
+from jaxformer.model import CodeGenConfig, Params
+from jaxformer.model.inference import empty_cache, scores
+
+BATCH = 512
+"""Tokens that are scored at one time; each needs a number for every entry of the vocabulary."""
 
 
 @dataclass(frozen=True)
@@ -47,25 +53,8 @@ class Score:
         return math.exp(-sum(inside) / len(inside)) if inside else None
 
 
-def _logprobs(model: Model, tokens: Sequence[int], bucket: int) -> np.ndarray:
-    padded = np.zeros(bucket, np.int32)
-    padded[: len(tokens)] = tokens
-    places = np.arange(bucket)
-    positions = np.where(places < len(tokens), places, -1)[None]
-    states, _ = hidden(
-        model.params, model.config, jnp.asarray(padded[None]), jnp.asarray(positions)
-    )
-    return np.asarray(_pick(model.params, states[0, :-1], jnp.asarray(padded[1:])))
-
-
-@jax.jit
-def _pick(params: Params, states: jax.Array, targets: jax.Array) -> jax.Array:
-    scores = jax.nn.log_softmax(logits(params, states))
-    return jnp.take_along_axis(scores, targets[:, None], axis=-1)[:, 0]
-
-
 def score(model: Model, texts: Sequence[str], *, keep_end: bool = False) -> list[Score]:
-    """Score texts, each by itself.
+    """Score texts, many together.
 
     Args:
         model: The model.
@@ -76,10 +65,33 @@ def score(model: Model, texts: Sequence[str], *, keep_end: bool = False) -> list
     Raises:
         UserError: If a text is longer than the model's context.
     """
-    return [_score(model, text, keep_end) for text in texts]
+    encoded = [_encode(model, text, keep_end) for text in texts]
+    order = sorted(range(len(texts)), key=lambda i: len(encoded[i][0]))
+    done: dict[int, Score] = {}
+    for batch in _batches([(i, len(encoded[i][0])) for i in order], model.config.n_positions):
+        found = _logprobs(model, [encoded[i][0] for i in batch])
+        for i, logprobs in zip(batch, found, strict=True):
+            tokens, spans = encoded[i]
+            known = (None, *logprobs) if tokens else ()
+            done[i] = Score(tuple(tokens), tuple(spans), known)
+    return [done[i] for i in range(len(texts))]
 
 
-def _score(model: Model, text: str, keep_end: bool) -> Score:
+def perplexity(model: Model, texts: Sequence[str]) -> float:
+    """Return `exp(-mean)` of the log-probabilities of all tokens but the first of each text.
+
+    Raises:
+        UserError: If no text has two tokens, or one is longer than the context.
+    """
+    known = [logprob for one in score(model, texts) for logprob in one.logprobs[1:]]
+    if not known:
+        raise UserError("Perplexity needs a text of two tokens at least.")
+    return math.exp(-sum(logprob or 0.0 for logprob in known) / len(known))
+
+
+def _encode(
+    model: Model, text: str, keep_end: bool
+) -> tuple[Sequence[int], Sequence[tuple[int, int]]]:
     tokens, spans = model.tokenizer.encode_with_offsets(text)
     context = model.config.n_positions
     if keep_end:
@@ -89,8 +101,44 @@ def _score(model: Model, text: str, keep_end: bool) -> Score:
             f"The text has {len(tokens)} tokens and the model's context only {context}; "
             "shorten it or choose a model with a longer context."
         )
-    if not tokens:
-        return Score((), (), ())
-    bucket = min(max(16, 1 << (len(tokens) - 1).bit_length()), context)
-    known = _logprobs(model, tokens, bucket)[: len(tokens) - 1].tolist()
-    return Score(tuple(tokens), tuple(spans), (None, *known))
+    return tokens, spans
+
+
+def _batches(lengths: Sequence[tuple[int, int]], context: int) -> list[list[int]]:
+    """Put numbers with rising lengths into batches of at most `BATCH` tokens, padding included."""
+    batches: list[list[int]] = []
+    for number, length in lengths:
+        slots = bucket(length, context, 16)
+        if not batches or bucket(len(batches[-1]) + 1, BATCH) * slots > BATCH:
+            batches.append([])
+        batches[-1].append(number)
+    return batches
+
+
+def _logprobs(model: Model, texts: Sequence[Sequence[int]]) -> list[list[float]]:
+    """Return the log-probability of every token but the first, text by text."""
+    longest = max(map(len, texts))
+    if longest < 2:
+        return [[] for _ in texts]
+    slots = bucket(longest, model.config.n_positions, 16)
+    rows = bucket(len(texts), BATCH)
+    tokens, positions = np.zeros((rows, slots + 1), np.int32), np.full((rows, slots), -1, np.int32)
+    for row, text in enumerate(texts):
+        tokens[row, : len(text)] = text
+        positions[row, : len(text)] = np.arange(len(text))
+    cache = empty_cache(model.params, model.config, rows, slots)
+    head = {name: model.params[name] for name in ("lm_head", "lm_head_bias", "ln_f")}
+    found: list[np.ndarray] = []
+    for start in range(0, slots, PIECE):
+        piece = slice(start, min(start + PIECE, slots))
+        states, cache = advance(model, tokens[:, piece], positions[:, piece], cache)
+        following = jnp.asarray(tokens[:, piece.start + 1 : piece.stop + 1])
+        found.append(np.asarray(_pick(head, model.config, states, following)))
+    whole = np.concatenate(found, axis=1)
+    return [whole[row, : len(text) - 1].tolist() for row, text in enumerate(texts)]
+
+
+@partial(jax.jit, static_argnames="config")
+def _pick(head: Params, config: CodeGenConfig, states: jax.Array, targets: jax.Array) -> jax.Array:
+    found = jax.nn.log_softmax(scores(head, config, states.reshape(-1, states.shape[-1])))
+    return jnp.take_along_axis(found, targets.reshape(-1, 1), axis=-1).reshape(targets.shape)

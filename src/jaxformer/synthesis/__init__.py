@@ -1,6 +1,6 @@
 """Synthesis: a program written over several turns."""
 
 from jaxformer.synthesis.session import Session, Turn
-from jaxformer.synthesis.turns_file import parse_turns, read_bytes
+from jaxformer.synthesis.turns_file import parse_turns, read_bytes, read_text
 
-__all__ = ["Session", "Turn", "parse_turns", "read_bytes"]
+__all__ = ["Session", "Turn", "parse_turns", "read_bytes", "read_text"]

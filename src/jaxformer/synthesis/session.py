@@ -7,7 +7,7 @@ from typing import Self
 from jaxformer import sandbox, transcript
 from jaxformer.checkpoints import Model
 from jaxformer.errors import UserError
-from jaxformer.generation import Request, generate, score
+from jaxformer.generation import Engine, Request, score
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class Session:
         execute: bool = True,
         limits: sandbox.Limits = sandbox.DEFAULT_LIMITS,
         unprotected: bool = False,
+        engine: Engine | None = None,
     ) -> None:
         """Begin a session.
 
@@ -72,6 +73,7 @@ class Session:
             execute: Whether to run the program after every turn, in the sandbox.
             limits: What the program may use.
             unprotected: Run programs even where there is no sandbox.
+            engine: What generates, if several sessions share one; it must be of this model.
         """
         quarter = min(256, model.config.n_positions // 4)
         if max_new_tokens is not None and max_new_tokens >= model.config.n_positions:
@@ -80,6 +82,7 @@ class Session:
                 f"{model.config.n_positions}."
             )
         self.model = model
+        self.engine = engine or Engine(model)
         self.turns: list[Turn] = []
         self.seed = seed
         self.execute = execute
@@ -177,7 +180,7 @@ class Session:
         text = transcript.render(history) + transcript.ask(prompt)
         request = replace(self._request, prompt=text, seed=seed)
         on_piece = (lambda _, piece: on_text(piece)) if on_text else None
-        [completion] = generate(self.model, [request], on_piece)
+        [completion] = self.engine.generate([request], on_piece)
         return self._finish(
             history, prompt, completion.text, completion.raw, completion.stop_reason, seed
         )

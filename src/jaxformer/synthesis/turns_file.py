@@ -42,3 +42,15 @@ def read_bytes(path: Path) -> bytes:
         raise UserError(f"There is no file {path}.") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def read_text(path: Path) -> str:
+    """Read a text in UTF-8 that the user named.
+
+    Raises:
+        UserError: If it cannot be read, or is no UTF-8.
+    """
+    try:
+        return read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not valid UTF-8; save the file as UTF-8.") from error
