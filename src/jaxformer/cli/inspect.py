@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,21 @@ from jaxformer.errors import UserError
 
 if TYPE_CHECKING:
     from jaxformer.training.preview import Preview
+
+
+QUANTISED_SEED = 10**9 + 7
+"""Of the conversations on which --quantised measures; not one that recipes train with."""
+
+
+PIECE = 400
+"""Characters of a given text that are scored together: they fit any context."""
+
+
+class Quantised(StrEnum):
+    """What weights can be quantised to."""
+
+    INT8 = "int8"
+    INT4 = "int4"
 
 
 def inspect(
@@ -36,12 +52,21 @@ def inspect(
     size: Annotated[
         str | None, typer.Option(help="Another size of model than the recipe's.")
     ] = None,
+    quantised: Annotated[
+        list[Quantised] | None,
+        typer.Option("--quantised", help="Also measure what int8 or int4 costs in perplexity."),
+    ] = None,
+    text: Annotated[
+        Path | None,
+        typer.Option(help="On this text; on generated conversations if not given."),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Show a model's shapes, its parameters and the memory that it needs; or how a recipe trains.
 
     Of a recipe: every stage's steps and tokens, its layout on devices, and the bytes on each. What
-    cannot fit is refused. Nothing is loaded but the configuration, and nothing compiled.
+    cannot fit is refused. Nothing is loaded but the configuration, and nothing compiled, unless
+    --quantised asks for a measurement.
 
     Examples:
 
@@ -49,11 +74,15 @@ def inspect(
 
         jaxformer inspect 16B --json
 
+        jaxformer inspect nano --quantised int8 --quantised int4
+
         jaxformer inspect recipes/16B.toml --devices 8xH200
 
         jaxformer inspect recipes/nano.toml --set stages.batch=64 --size 40M
     """
     if model.endswith(".toml"):
+        if quantised or text:
+            raise UserError(f"--quantised and --text are for models, and {model} is a recipe.")
         _show_recipe(Path(model), devices, changes or (), size, as_json)
     elif devices or changes or size:
         raise UserError(
@@ -61,23 +90,52 @@ def inspect(
             "give a TOML file such as recipes/350M.toml."
         )
     else:
-        _show_model(model, as_json)
+        costs = _quantised(model, [q.value for q in quantised or ()], text)
+        _show_model(model, costs, as_json)
 
 
-def _show_model(model: str, as_json: bool) -> None:
+def _quantised(model: str, dtypes: Sequence[str], text: Path | None) -> dict[str, float]:
+    """Return the perplexity of a text under the model in float32 and in each dtype."""
+    if not dtypes:
+        if text:
+            raise UserError("--text is what --quantised measures on; give --quantised int8, too.")
+        return {}
+    from jaxformer.checkpoints import load
+    from jaxformer.data.exercises import conversations
+    from jaxformer.generation import perplexity
+    from jaxformer.synthesis import read_text
+    from jaxformer.transcript import render
+
+    if text:
+        whole = read_text(text)
+        texts = [whole[at : at + PIECE] for at in range(0, len(whole), PIECE)]
+    else:
+        made = conversations(QUANTISED_SEED, 64)
+        texts = [render(one.turns) for one in made]
+    return {dtype: perplexity(load(model, dtype=dtype), texts) for dtype in ("float32", *dtypes)}
+
+
+def _show_model(model: str, costs: dict[str, float], as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
     from jaxformer.checkpoints import read_config
     from jaxformer.checkpoints.hub import find
     from jaxformer.model import RELEASED, count
-    from jaxformer.model.memory import cache_bytes, inference_bytes, training_bytes
+    from jaxformer.model.memory import (
+        cache_bytes,
+        inference_bytes,
+        quantised_bytes,
+        training_bytes,
+    )
     from jaxformer.model.parameters import named_specs
 
     config = RELEASED[model] if model in RELEASED else read_config(find(model, weights=False))
     memory = {
         "inference_float32": inference_bytes(config, 4),
         "inference_bfloat16": inference_bytes(config, 2),
+        "inference_int8": quantised_bytes(config, 8),
+        "inference_int4": quantised_bytes(config, 4),
         "cache_float32": cache_bytes(config, 4),
         "cache_bfloat16": cache_bytes(config, 2),
         "training": training_bytes(config),
@@ -85,7 +143,8 @@ def _show_model(model: str, as_json: bool) -> None:
     if as_json:
         shapes = {name: list(spec.shape) for name, spec in named_specs(config)}
         report = {"config": config.model_dump(), "parameters": count(config)}
-        print(json.dumps(report | {"memory_bytes": memory, "shapes": shapes}, indent=1))
+        report |= {"memory_bytes": memory, "shapes": shapes}
+        print(json.dumps(report | ({"perplexity": costs} if costs else {}), indent=1))
         return
 
     console = Console()
@@ -96,6 +155,9 @@ def _show_model(model: str, as_json: bool) -> None:
     summary.add_row("parameters", f"{count(config):,}")
     for name, size in memory.items():
         summary.add_row(f"memory: {name.replace('_', ', ')}", _size(size))
+    for dtype, found in costs.items():
+        more = "" if dtype == "float32" else f" ({found / costs['float32'] - 1:+.2%})"
+        summary.add_row(f"perplexity: {dtype}", f"{found:.4f}{more}")
     console.print(summary)
     console.print("\nInference holds the weights and one sequence as long as the context (the")
     console.print("cache); training is without activations, which depend on the batch.\n")

@@ -36,17 +36,12 @@ def perplexity(
 
         jaxformer perplexity --text setup.py
     """
-    from jaxformer.synthesis import parse_turns, read_bytes
+    from jaxformer.synthesis import parse_turns, read_bytes, read_text
 
-    data = read_bytes(file)
     if text:
-        try:
-            decoded = data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise UserError(f"{file} is not valid UTF-8; save the file as UTF-8.") from error
-        _whole_text(decoded, file, model, dtype, as_json)
+        _whole_text(read_text(file), file, model, dtype, as_json)
     else:
-        _conversation(parse_turns(data, str(file)), model, dtype, seed, as_json)
+        _conversation(parse_turns(read_bytes(file), str(file)), model, dtype, seed, as_json)
 
 
 def _whole_text(text: str, file: Path, model: str, dtype: str, as_json: bool) -> None:
