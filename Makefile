@@ -28,12 +28,16 @@ format: .venv/test.stamp
 clean:
 	rm -rf .venv
 
-.venv/run.stamp: pyproject.toml setup.py $(wildcard src/jaxformer/model/native/csrc/*)
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Jaxformer needs Python 3.11 or newer; set PYTHON=…")'
-	@$(PYTHON) -m venv .venv
+NATIVE := setup.py $(wildcard src/jaxformer/model/native/csrc/*)
+
+.venv/run.stamp: .venv/bin/pip pyproject.toml $(NATIVE)
 	@$(PIP) -e .
 	@touch $@
 
-.venv/test.stamp: .venv/run.stamp
+.venv/test.stamp: .venv/bin/pip pyproject.toml $(NATIVE)
 	@$(PIP) -e '.[data,ray,report,track,dev,peers]'
-	@touch $@
+	@touch $@ .venv/run.stamp
+
+.venv/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Jaxformer needs Python 3.11 or newer; set PYTHON=…")'
+	@$(PYTHON) -m venv .venv

@@ -209,12 +209,13 @@ def agree(ours: Tally, theirs: Tally) -> float:
 
 
 def growth(model: Model, reference: Reference) -> dict[str, dict[int, tuple[float, float]]]:
-    """Measure seconds, ours and theirs, for more samples, turns and problems."""
-    two, found = PROBLEMS[:2], {}
+    """Measure seconds, ours and theirs, for more samples, turns and problems of one case each."""
+    each = [Problem(problem.prompts, problem.cases[:1]) for problem in PROBLEMS]
+    two, found = each[:2], {}
     sizes = {
-        "samples of a case": {n: (two, n, 9) for n in (1, 2, 4, 8, 16, 32)},
+        "samples of a problem": {n: (two, n, 9) for n in (1, 4, 16, 32)},
         "turns": {turns: (two, 8, turns) for turns in (1, 2, 3, 4)},
-        "problems": {count: (PROBLEMS[:count], 8, 9) for count in (1, 2, 4, 6)},
+        "problems": {count: (each[:count], 8, 9) for count in (1, 2, 4, 6)},
     }
     for name, work in sizes.items():
         found[name] = {}

@@ -20,8 +20,13 @@ PROMPTS = ["", "x", "def f(a):\n    ", "import os\nimport sys\n\n" * 4, "for i i
 
 
 @pytest.fixture(params=["packed_model", "random_model"], ids=["kernels", "plain"], scope="module")
-def model(request: pytest.FixtureRequest):
+def either(request: pytest.FixtureRequest):
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
+def model(packed_model):
+    return packed_model
 
 
 def request(**changes) -> Request:
@@ -46,21 +51,21 @@ ASKED = st.builds(
 )
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     st.lists(ASKED, min_size=2, max_size=8),
-    st.sampled_from([1, 2, 3, 16]),
-    st.sampled_from([1, 5, 8]),
+    st.sampled_from([1, 3, 16]),
+    st.sampled_from([1, 8]),
     st.sampled_from([0.0, 3e5, 1e9]),
 )
-def test_together_equals_alone(model, requests, rows, chunk, memory):
-    engine = Engine(model, rows=rows, chunk=chunk, memory=memory)
+def test_together_equals_alone(either, requests, rows, chunk, memory):
+    engine = Engine(either, rows=rows, chunk=chunk, memory=memory)
     for one, result in zip(requests, engine.generate(requests), strict=True):
-        [alone] = Engine(model, rows=1, memory=0).generate([one])
+        [alone] = Engine(either, rows=1, memory=0).generate([one])
         assert_same(result, alone)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.data())
 def test_turns_forks_and_turns_taken_back_are_not_read_again(model, data):
     """Conversations that grow, branch and go back, against engines that know none."""
@@ -78,16 +83,16 @@ def test_turns_forks_and_turns_taken_back_are_not_read_again(model, data):
     assert engine.counters.hits > 0.3
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     st.lists(ASKED, min_size=1, max_size=2),
     st.sampled_from([2, 5, 8]),
     st.sampled_from(["", "for i in range(10):\n    total += i\n" * 4]),
 )
-def test_guessed_tokens_change_nothing(model, requests, chunk, before):
+def test_guessed_tokens_change_nothing(either, requests, chunk, before):
     asked = [dataclasses.replace(one, prompt=before + one.prompt) for one in requests]
-    fast = Engine(model, chunk=chunk, memory=0).generate(asked)
-    plain = Engine(model, chunk=chunk, memory=0, speculate=False).generate(asked)
+    fast = Engine(either, chunk=chunk, memory=0).generate(asked)
+    plain = Engine(either, chunk=chunk, memory=0, speculate=False).generate(asked)
     for one, other in zip(fast, plain, strict=True):
         assert_same(one, other)
 
@@ -103,8 +108,7 @@ def test_what_repeats_itself_is_guessed(nano):
     assert engine.counters.accepted_tokens > 20
 
 
-@pytest.mark.parametrize("temperature", [0.7, 1.0])
-def test_speculative_and_plain_sampling_draw_from_the_same_distribution(model, temperature):
+def test_speculative_and_plain_sampling_draw_from_the_same_distribution(model):
     """Other seeds for each, guesses in play: the counts of the second token (chi-square)."""
     prompt = "x = 1\ny = 2\n" * 6 + "x ="
     counts = []
@@ -116,7 +120,7 @@ def test_speculative_and_plain_sampling_draw_from_the_same_distribution(model, t
                     request(
                         prompt=prompt,
                         max_new_tokens=3,
-                        temperature=temperature,
+                        temperature=1.0,
                         seed=seed,
                         top_k=3,
                         top_p=1.0,
@@ -188,6 +192,30 @@ def test_an_interrupt_leaves_the_engine_usable(model):
     assert_same(after, fresh)
 
 
+def test_callers_that_cancel_or_raise_lose_nothing_of_others(packed_model):
+    engine = Engine(packed_model, rows=4)
+    long = request(temperature=1.0, max_new_tokens=60)
+    other = engine.submit(dataclasses.replace(long, seed=5))
+
+    def raise_at_last(_: int, piece: str) -> None:
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011
+        engine.generate([long], raise_at_last)
+    with pytest.raises(jf.UserError, match="cancelled"):
+        engine.generate([long], lambda *_: [engine.cancel(n) for n in range(9)])  # pyright: ignore
+    assert engine.idle
+    again = engine.submit(dataclasses.replace(long, seed=6))
+    found = {}
+    while again not in found:
+        found |= engine.step()
+    assert_same(found[again], generate(packed_model, [dataclasses.replace(long, seed=6)])[0])
+    assert other not in found
+    for rows, chunk in ((0, 8), (8, 0)):
+        with pytest.raises(jf.UserError, match="row and a token"):
+            Engine(packed_model, rows=rows, chunk=chunk)
+
+
 def test_stopping_while_generating_equals_cutting_afterwards(packed_model):
     free = [request(temperature=1.0, seed=seed, max_new_tokens=40) for seed in range(1000)]
     wholes = generate(packed_model, free)
@@ -228,7 +256,7 @@ def test_seeds_matter_and_repeat(model):
     assert four[2].tokens == third.tokens
 
 
-def test_log_probabilities_and_perplexity_equal_transformers(model, random_folder):
+def test_log_probabilities_and_perplexity_equal_transformers(either, random_folder):
     theirs = CodeGenForCausalLM.from_pretrained(random_folder).eval()
 
     def their_logprobs(ids, entries=None) -> np.ndarray:
@@ -237,15 +265,15 @@ def test_log_probabilities_and_perplexity_equal_transformers(model, random_folde
         return scores[np.arange(len(ids) - 1), ids[1:]]
 
     text = "import os\n\n\ndef main(path):\n    return os.listdir(path)  # é 你好\n"
-    [scored] = jf.score(model, [text])
+    [scored] = jf.score(either, [text])
     want = their_logprobs(list(scored.tokens))
     assert scored.logprobs[0] is None
     np.testing.assert_allclose(np.array(scored.logprobs[1:], float), want, atol=1e-4)
     assert scored.perplexity() == pytest.approx(np.exp(-want.mean()), rel=1e-4)
 
-    prompt = model.tokenizer.encode("def f(a):\n")
-    [result] = generate(model, [request(temperature=0.0)])
-    entries = model.tokenizer.vocab_size  # what is drawn leaves the padding rows out
+    prompt = either.tokenizer.encode("def f(a):\n")
+    [result] = generate(either, [request(temperature=0.0)])
+    entries = either.tokenizer.vocab_size  # what is drawn leaves the padding rows out
     want = their_logprobs([*prompt, *result.tokens], entries)[len(prompt) - 1 :]
     np.testing.assert_allclose(result.logprobs, want, atol=1e-4)
 
@@ -278,20 +306,20 @@ def test_padding_rows_are_never_drawn(model):
     assert max(drawn) < model.tokenizer.vocab_size
 
 
-def test_sampling_follows_the_distribution(model, random_model):
+def test_sampling_follows_the_distribution(either, random_model):
     """The share of each first token is what softmax, top-k and top-p say (chi-square)."""
-    ids = np.array(model.tokenizer.encode("def"))
+    ids = np.array(either.tokenizer.encode("def"))
     places = np.arange(len(ids))[None]
     states, _ = hidden(random_model.params, random_model.config, ids[None], places)  # pyright: ignore
     scores = np.asarray(logits(random_model.params, states))[0, -1]
-    likeliest = np.argsort(scores[: model.tokenizer.vocab_size])[-4:]
+    likeliest = np.argsort(scores[: either.tokenizer.vocab_size])[-4:]
     count = 1024
     results = generate(
-        model,
+        either,
         [request(prompt="def", max_new_tokens=1, temperature=1.0, top_k=4, top_p=1.0, seed=s)
          for s in range(count)],
     )  # fmt: skip
-    first = np.array([(*r.tokens, model.tokenizer.eos_token_id)[0] for r in results])
+    first = np.array([(*r.tokens, either.tokenizer.eos_token_id)[0] for r in results])
     weights = np.exp(scores[likeliest])
     expected = count * weights / weights.sum()
     seen = np.array([(first == token).sum() for token in likeliest])

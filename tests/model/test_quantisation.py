@@ -53,12 +53,11 @@ def test_products_are_those_of_what_it_stands_for(bits):
     np.testing.assert_allclose(got, want, atol=1e-4 * np.abs(want).max())
 
 
-@pytest.mark.parametrize("packed", [True, False], ids=["kernels", "plain"])
-def test_int8_costs_one_per_cent_of_perplexity_at_most_and_int4_four(packed):
+def test_int8_costs_one_per_cent_of_perplexity_at_most_and_int4_four(nano):
     """Of `nano`, on conversations that it was not trained with."""
     texts = [render(one.turns) for one in conversations(10**9 + 7, 64)]
-    whole = perplexity(jf.load("nano", packed=packed), texts)
+    whole = perplexity(nano, texts)
     for dtype, most in (("bfloat16", 1.01), ("int8", 1.01), ("int4", 1.04)):
-        found = perplexity(jf.load("nano", dtype=dtype, packed=packed), texts)
+        found = perplexity(jf.load("nano", dtype=dtype), texts)
         print(f"{dtype}: {found:.4f} / {whole:.4f} = {found / whole:.4f}")
         assert 0.99 < found / whole <= most

@@ -92,16 +92,10 @@ def _loss(params: Params, config: CodeGenConfig, tokens: np.ndarray) -> float:
     cache = empty_cache(params, config, 1, len(tokens))
     states, _ = step(params, config, jnp.asarray(tokens[None, :-1]), jnp.asarray(places), cache)
     head = {name: params[name] for name in ("lm_head", "lm_head_bias", "ln_f")}
-    return float(_mean_loss(head, config, states[0], jnp.asarray(tokens[1:])))
-
-
-@partial(jax.jit, static_argnames="config")
-def _mean_loss(
-    head: Params, config: CodeGenConfig, states: jax.Array, targets: jax.Array
-) -> jax.Array:
-    found = scores(head, config, states)
-    picked = jnp.take_along_axis(found, targets[:, None], axis=1)[:, 0]
-    return (jax.nn.logsumexp(found, axis=-1) - picked).mean()
+    found = np.asarray(scores(head, config, states[0]))  # not by XLA: compiling takes memory
+    largest = found.max(axis=1)
+    sums = largest + np.log(np.exp(found - largest[:, None]).sum(axis=1))
+    return float((sums - found[np.arange(len(found)), tokens[1:]]).mean())
 
 
 def find_mp_num(params: Params, config: CodeGenConfig, tokens: list[int], assumed: int) -> int:

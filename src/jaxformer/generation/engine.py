@@ -153,7 +153,7 @@ class Engine:
                 become certain.
 
         Raises:
-            UserError: If a prompt does not fit the context.
+            UserError: If a prompt does not fit the context, or one of these is cancelled.
         """
         numbers: list[int] = []
         try:
@@ -161,6 +161,8 @@ class Engine:
                 shown = on_text and (lambda _, piece, place=place: on_text(place, piece))
                 numbers.append(self.submit(request, shown))
             while not self._finished.keys() >= set(numbers):
+                if self.idle:
+                    raise UserError("A request was cancelled while its completion was waited for.")
                 self._advance()
             return [self._finished[number] for number in numbers]
         finally:
@@ -222,7 +224,7 @@ class Engine:
         if not any(self._rows):
             self._release()
         for _, row in busy:  # last: the caller's code may raise, or cancel
-            alive = row in self._rows or row.task.number in self._finished
+            alive = row.task.number in self._finished or any(row is other for other in self._rows)
             if alive and row.task.on_text and (piece := row.task.growing.new_text()):
                 row.task.on_text(row.task.number, piece)
 

@@ -79,9 +79,7 @@ def _draw(scores: jax.Array, sampling: Sampling, positions: jax.Array) -> jax.Ar
         noise_of_all = noise(entries)
 
         def ranked() -> jax.Array:
-            order = jnp.argsort(-logprobs, stable=True).astype(jnp.int32)
-            falling = jnp.take_along_axis(logprobs, order, axis=-1)
-            found, _ = _by_rank(falling, order, noise_of_all, sampling)
+            found, _ = _by_rank(*jax.lax.top_k(logprobs, entries), noise_of_all, sampling)
             return jnp.where(certain, drawn, found)
 
         found = jax.lax.cond((free | certain).all(), lambda: drawn, ranked)
