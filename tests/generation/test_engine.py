@@ -162,7 +162,7 @@ def test_ten_thousand_requests_of_which_many_are_cancelled_leave_nothing(packed_
                 new = int(rng.integers(1, 9))
                 alive.add(engine.submit(request(prompt=prompt, max_new_tokens=new, seed=asked)))
                 asked += 1
-        for number in [n for n in alive if rng.random() < 0.05]:
+        for number in [n for n in alive if rng.random() < 0.1]:
             engine.cancel(number)
             alive.remove(number)
         finished = engine.step()
