@@ -117,7 +117,7 @@ def _lanes(form: str, panels: np.ndarray) -> list[np.ndarray]:
 
 
 def _room(shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
-    """Return memory on large pages where there are any: reading it takes a sixth less time."""
+    """Return memory on large pages where there are any: these are read faster."""
     count = int(np.prod(shape))
     memory = mmap.mmap(-1, max(count * np.dtype(dtype).itemsize, 1), **PRIVATE)
     if hasattr(mmap, "MADV_HUGEPAGE"):
