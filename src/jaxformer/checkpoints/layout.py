@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxformer.model import CodeGenConfig, Params, native
-from jaxformer.model.inference import empty_cache, scores, step
+from jaxformer.model.inference import empty_cache, head_of, scores, step
 
 USUAL_MP_NUM = 4
 DECISIVE = 0.5
@@ -91,7 +91,7 @@ def _loss(params: Params, config: CodeGenConfig, tokens: np.ndarray) -> float:
     places = np.arange(len(tokens) - 1, dtype=np.int32)[None]
     cache = empty_cache(params, config, 1, len(tokens))
     states, _ = step(params, config, jnp.asarray(tokens[None, :-1]), jnp.asarray(places), cache)
-    head = {name: params[name] for name in ("lm_head", "lm_head_bias", "ln_f")}
+    head = head_of(params)
     found = np.asarray(scores(head, config, states[0]))  # not by XLA: compiling takes memory
     largest = found.max(axis=1)
     sums = largest + np.log(np.exp(found - largest[:, None]).sum(axis=1))

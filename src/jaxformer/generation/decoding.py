@@ -10,7 +10,7 @@ import numpy as np
 from jaxformer.checkpoints import Model
 from jaxformer.generation.sampling import Sampling, mask_padding, sample
 from jaxformer.model import Cache, CodeGenConfig, Params
-from jaxformer.model.inference import compiles_whole, scores, step
+from jaxformer.model.inference import compiles_whole, head_of, scores, step
 
 PIECE = 512
 """Tokens of a prompt that are read at one time, at most."""
@@ -136,7 +136,7 @@ def verify(
     states, cache = advance(model, tokens, positions, cache)
     rows, count = tokens.shape
     each = jax.tree.map(lambda x: np.repeat(x, count), sampling)
-    head = {name: model.params[name] for name in ("lm_head", "lm_head_bias", "ln_f")}
+    head = head_of(model.params)
     flat, places = states.reshape(rows * count, -1), jnp.asarray(positions.reshape(-1))
     ids, _, logprobs = _draw(head, model.config, flat, places, each, model.tokenizer.vocab_size)
     shape = (rows, count)
@@ -177,7 +177,7 @@ def _next(
 ) -> tuple[Cache, jax.Array, jax.Array, jax.Array]:
     """Return the cache, each row's next token, its position and its log-probability."""
     states, cache = step(params, config, last[:, None], place[:, None], cache)
-    head = {name: params[name] for name in ("lm_head", "lm_head_bias", "ln_f")}
+    head = head_of(params)
     return cache, *_draw(head, config, states[:, 0], place, sampling, entries)
 
 

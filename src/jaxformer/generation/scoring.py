@@ -13,7 +13,7 @@ from jaxformer.checkpoints import Model
 from jaxformer.errors import UserError
 from jaxformer.generation.decoding import PIECE, advance, bucket
 from jaxformer.model import CodeGenConfig, Params
-from jaxformer.model.inference import empty_cache, scores
+from jaxformer.model.inference import empty_cache, head_of, scores
 
 BATCH = 512
 """Tokens that are scored at one time; each needs a number for every entry of the vocabulary."""
@@ -127,7 +127,7 @@ def _logprobs(model: Model, texts: Sequence[Sequence[int]]) -> list[list[float]]
         tokens[row, : len(text)] = text
         positions[row, : len(text)] = np.arange(len(text))
     cache = empty_cache(model.params, model.config, rows, slots)
-    head = {name: model.params[name] for name in ("lm_head", "lm_head_bias", "ln_f")}
+    head = head_of(model.params)
     found: list[np.ndarray] = []
     for start in range(0, slots, PIECE):
         piece = slice(start, min(start + PIECE, slots))

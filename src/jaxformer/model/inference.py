@@ -41,6 +41,11 @@ def step(
     return states, new
 
 
+def head_of(params: Params) -> Params:
+    """Return the part of the parameters that `scores` needs, so that it compiles for no other."""
+    return {name: params[name] for name in ("lm_head", "lm_head_bias", "ln_f")}
+
+
 def scores(params: Params, config: CodeGenConfig, states: jax.Array) -> jax.Array:
     """Map states `[n, n_embd]` from `step` to float32 logits `[n, vocab_size]`."""
     if native.is_packed(params):
