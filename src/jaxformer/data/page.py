@@ -1,43 +1,20 @@
 """A survey as a page: one HTML file that needs nothing else."""
 
-import io
 import json
-import re
-import warnings
-from collections.abc import Sequence
-from importlib import resources
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jaxformer.data import look
+from jaxformer.data.look import COLOURS
 from jaxformer.data.survey import Group, Lengths, Survey
-from jaxformer.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 BARS = 12
 """Most bars of a plot; what is smaller is one bar."""
 WIDTH = 5.6
 """Of a plot, in inches."""
-
-_COLOURS = {
-    "ink": "#010101",
-    "muted": "#010102",
-    "grid": "#010103",
-    "accent": "#010104",
-    "loss": "#010105",
-}
-"""Stand for the variables of the page's style sheet, which knows light from dark."""
-_STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "jaxformer",
-    "text.parse_math": False,
-    "text.color": _COLOURS["ink"],
-    "axes.edgecolor": _COLOURS["grid"],
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-    "xtick.color": _COLOURS["muted"],
-    "ytick.color": _COLOURS["muted"],
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-}
 
 
 def render(survey: Survey) -> str:
@@ -46,26 +23,13 @@ def render(survey: Survey) -> str:
     Raises:
         UserError: If matplotlib or Jinja is not installed.
     """
-    try:
-        import jinja2
-        import matplotlib as mpl
-        from markupsafe import Markup
-    except ImportError as error:
-        raise UserError(
-            f"The package {error.name} is missing; pip install 'jaxformer[report]'."
-        ) from error
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters |= {"count": "{:,}".format, "size": size, "share": share}
-    template = (resources.files("jaxformer.data") / "page.html").read_text("utf-8")
-    with mpl.rc_context(_STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        plots = {name: Markup(svg) for name, svg in _plots(survey).items()}
     rules = [loss.rule for loss in survey.losses]
-    return environment.from_string(template).render(
+    return look.render(
+        "jaxformer.data",
+        "page.html",
+        _plots(survey),
+        {"count": "{:,}".format, "size": size, "share": share},
         survey=survey,
-        plots=plots,
         rules=rules,
         lost={
             source: {loss.rule: loss for loss in losses}
@@ -108,13 +72,13 @@ class _Bar(NamedTuple):
     """Follows the value in the colour of losses."""
 
 
-def _plots(survey: Survey) -> dict[str, str]:
+def _plots(survey: Survey) -> dict[str, Callable[[], Any]]:
     return {
-        "funnel": _bars(_funnel(survey)),
-        "lengths": _histogram(survey.lengths),
-        "languages": _bars(_shares(survey.languages)),
-        "sources": _bars(_shares(survey.sources)),
-        "licenses": _bars(_shares(survey.licenses)),
+        "funnel": lambda: _bars(_funnel(survey)),
+        "lengths": lambda: _histogram(survey.lengths),
+        "languages": lambda: _bars(_shares(survey.languages)),
+        "sources": lambda: _bars(_shares(survey.sources)),
+        "licenses": lambda: _bars(_shares(survey.licenses)),
     }
 
 
@@ -149,7 +113,7 @@ def _shares(groups: Sequence[Group]) -> list[_Bar]:
     return [_Bar(name, n, f"{short(n)} ({share(n, total)})") for name, n in shown]
 
 
-def _bars(bars: Sequence[_Bar]) -> str:
+def _bars(bars: Sequence[_Bar]) -> "Figure":
     from matplotlib.figure import Figure
 
     figure = Figure((WIDTH, 0.15 + 0.29 * len(bars)), layout="constrained")
@@ -157,40 +121,40 @@ def _bars(bars: Sequence[_Bar]) -> str:
     places = range(len(bars))
     values = [bar.value for bar in bars]
     longest = max((bar.value + bar.lost for bar in bars), default=0) or 1
-    axes.barh(places, values, 0.62, color=_COLOURS["accent"])
-    axes.barh(places, [bar.lost for bar in bars], 0.62, values, color=_COLOURS["loss"])
+    axes.barh(places, values, 0.62, color=COLOURS["accent"])
+    axes.barh(places, [bar.lost for bar in bars], 0.62, values, color=COLOURS["loss"])
     for place, bar in enumerate(bars):
         end = bar.value + bar.lost + 0.015 * longest
-        axes.text(end, place, bar.note, va="center", color=_COLOURS["muted"])
-    axes.set_yticks(places, [_shortened(bar.name) for bar in bars], color=_COLOURS["ink"])
+        axes.text(end, place, bar.note, va="center", color=COLOURS["muted"])
+    axes.set_yticks(places, [_shortened(bar.name) for bar in bars], color=COLOURS["ink"])
     axes.set_xlim(0, 1.42 * longest)
     axes.set_ylim(len(bars) - 0.5, -0.5)
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines["bottom"].set_visible(False)
-    return _svg(figure)
+    return figure
 
 
-def _histogram(lengths: Sequence[Lengths]) -> str:
+def _histogram(lengths: Sequence[Lengths]) -> "Figure":
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     figure = Figure((WIDTH, 2.9), layout="constrained")
     axes = figure.add_subplot()
     places = range(len(lengths))
-    axes.bar(places, [bucket.documents for bucket in lengths], 0.86, color=_COLOURS["accent"])
+    axes.bar(places, [bucket.documents for bucket in lengths], 0.86, color=COLOURS["accent"])
     axes.set_xticks(
         places,
         [_power(bucket.low) if place % 2 == 0 else "" for place, bucket in enumerate(lengths)],
     )
-    axes.set_xlabel("tokens of a document, at least", color=_COLOURS["muted"])
-    axes.set_ylabel("documents", color=_COLOURS["muted"])
+    axes.set_xlabel("tokens of a document, at least", color=COLOURS["muted"])
+    axes.set_ylabel("documents", color=COLOURS["muted"])
     axes.yaxis.set_major_formatter(lambda value, _: short(value))
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.grid(axis="y", color=_COLOURS["grid"], linewidth=0.7)
+    axes.grid(axis="y", color=COLOURS["grid"], linewidth=0.7)
     axes.set_axisbelow(True)
     axes.tick_params(length=0)
-    return _svg(figure)
+    return figure
 
 
 def _power(number: int) -> str:
@@ -205,16 +169,3 @@ def _shortened(name: str, longest: int = 26) -> str:
     """Return a name without its middle if it is long."""
     line = " ".join(name.split())
     return line if len(line) <= longest else f"{line[: longest // 2]}…{line[-longest // 2 :]}"
-
-
-def _svg(figure: Any) -> str:
-    """Return a figure as an element of a page, in the page's colours and type."""
-    file = io.StringIO()
-    figure.savefig(file, format="svg", transparent=True)
-    drawn = file.getvalue()
-    for name, colour in _COLOURS.items():
-        drawn = drawn.replace(colour, f"var(--{name})")
-    box = re.search(r'viewBox="([\d. ]+)"', drawn)
-    # Identifiers of groups would not be unique on the page; those of shapes and clips are hashes.
-    body = re.sub(r'<g id="[a-z]\w*_\d+">', "<g>", drawn[drawn.index('<g id="figure_1">') :])
-    return f'<svg viewBox="{box[1] if box else ""}" role="img">{body}'
