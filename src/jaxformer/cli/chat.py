@@ -34,6 +34,7 @@ def chat(
     top_p: options.TopP = 0.95,
     top_k: options.TopK = 0,
     seed: options.Seed = 0,
+    candidates: options.Candidates = 1,
     unprotected: options.Unprotected = False,
 ) -> None:
     """Write a program step by step in a conversation; each step runs at once.
@@ -56,6 +57,7 @@ def chat(
         top_p=top_p,
         top_k=top_k,
         seed=seed,
+        candidates=candidates,
         unprotected=unprotected,
     )
     branches, current = [first], 0

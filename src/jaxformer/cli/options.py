@@ -12,6 +12,9 @@ Temperature = Annotated[float, typer.Option(help="0 takes the likeliest token ea
 TopP = Annotated[float, typer.Option(help="Draw among the tokens that make up this probability.")]
 TopK = Annotated[int, typer.Option(help="Draw among this many likeliest tokens; 0 for all.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same result.")]
+Candidates = Annotated[
+    int, typer.Option(min=1, help="Of each turn; execution chooses among several.")
+]
 Unprotected = Annotated[
     bool, typer.Option("--unprotected", help="Run programs even where there is no sandbox.")
 ]

@@ -28,6 +28,7 @@ def synthesize(
         int | None, typer.Option(help="Of each turn.", show_default=False)
     ] = None,
     seed: options.Seed = 0,
+    candidates: options.Candidates = 1,
     unprotected: options.Unprotected = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -60,6 +61,7 @@ def synthesize(
         top_k=top_k,
         max_new_tokens=max_new_tokens,
         seed=seed,
+        candidates=candidates,
         execute=False,
         unprotected=unprotected,
     )

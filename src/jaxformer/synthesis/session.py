@@ -7,7 +7,8 @@ from typing import Self
 from jaxformer import sandbox, transcript
 from jaxformer.checkpoints import Model
 from jaxformer.errors import UserError
-from jaxformer.generation import Engine, Request, score
+from jaxformer.generation import Completion, Engine, Request, score
+from jaxformer.synthesis.candidates import candidate_seed, choose
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Session:
         execute: bool = True,
         limits: sandbox.Limits = sandbox.DEFAULT_LIMITS,
         unprotected: bool = False,
+        candidates: int = 1,
         engine: Engine | None = None,
     ) -> None:
         """Begin a session.
@@ -73,6 +75,8 @@ class Session:
             execute: Whether to run the program after every turn, in the sandbox.
             limits: What the program may use.
             unprotected: Run programs even where there is no sandbox.
+            candidates: Of each turn; with more than one, execution chooses among them
+                (`synthesis.candidates`).
             engine: What generates, if several sessions share one; it must be of this model.
         """
         quarter = min(256, model.config.n_positions // 4)
@@ -81,7 +85,10 @@ class Session:
                 f"max_new_tokens {max_new_tokens} leaves no room for a prompt in the context of "
                 f"{model.config.n_positions}."
             )
+        if candidates < 1:
+            raise UserError(f"A turn needs one candidate at least, not {candidates}.")
         self.model = model
+        self.candidates = candidates
         self.engine = engine or Engine(model)
         self.turns: list[Turn] = []
         self.seed = seed
@@ -178,12 +185,31 @@ class Session:
     ) -> Turn:
         self._check(prompt)
         text = transcript.render(history) + transcript.ask(prompt)
-        request = replace(self._request, prompt=text, seed=seed)
-        on_piece = (lambda _, piece: on_text(piece)) if on_text else None
-        [completion] = self.engine.generate([request], on_piece)
+        if self.candidates == 1:
+            request = replace(self._request, prompt=text, seed=seed)
+            on_piece = (lambda _, piece: on_text(piece)) if on_text else None
+            [completion] = self.engine.generate([request], on_piece)
+        else:
+            completion = self._best(history, prompt, text, seed)
+            if on_text:
+                on_text(completion.text)
         return self._finish(
             history, prompt, completion.text, completion.raw, completion.stop_reason, seed
         )
+
+    def _best(self, history: Sequence[Turn], prompt: str, text: str, seed: int) -> Completion:
+        """Draw several candidates, and let execution choose."""
+        seeds = [candidate_seed(seed, number) for number in range(self.candidates)]
+        requests = [replace(self._request, prompt=text, seed=each) for each in seeds]
+        found = self.engine.generate(requests)
+        turns = [transcript.Turn(prompt, transcript.clean(one.text)) for one in found]
+        place = choose(
+            [transcript.program([*history, turn]) for turn in turns],
+            [sum(one.logprobs) for one in found],
+            self._limits,
+            unprotected=self._unprotected,
+        )
+        return found[place]
 
     def _check(self, prompt: str) -> None:
         if not prompt.strip():
