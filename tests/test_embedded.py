@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import jaxformer as jf
 from jaxformer.checkpoints.hub import find
 from jaxformer.evaluation import is_right
-from jaxformer.evaluation.conversations import EXPECTED
+from jaxformer.evaluation.held_out import EXPECTED
 from jaxformer.generation import Engine
 from jaxformer.synthesis import parse_turns
 

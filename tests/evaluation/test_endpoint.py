@@ -1,0 +1,115 @@
+"""An endpoint writes what the engine behind it writes."""
+
+import contextlib
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import jaxformer as jf
+from jaxformer.errors import UserError
+from jaxformer.evaluation.benchmarks import open_exam
+from jaxformer.evaluation.endpoint import Endpoint
+from jaxformer.evaluation.runner import Drawing, Runner
+from jaxformer.generation import Engine, Request
+from jaxformer.generation import generate as generate_all
+from jaxformer.sandbox import DEFAULT_LIMITS
+
+PROBLEM = {
+    "id": "a", "prompts": ["Make a list called nums with {nums}.", "Print the list nums."],
+    "inputs": [{"nums": [3, 1, 2]}, {"nums": [9, 5]}], "outputs": [[3, 1, 2], [9, 5]],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def nano() -> jf.Model:
+    return jf.load("nano")
+
+
+@contextlib.contextmanager
+def serving(model: jf.Model, failures: int = 0) -> Iterator[str]:
+    """A server in the manner of OpenAI's that streams the model's tokens one by one."""
+    lock = threading.Lock()
+    left = [failures]
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            self.reply(200, b'{"data": []}')
+
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            with lock:
+                left[0] -= 1
+                if left[0] >= 0:
+                    return self.reply(503, b"busy")
+                if asked["prompt"] == "":
+                    return self.reply(400, b"no prompt")
+                request = Request(
+                    asked["prompt"], asked["max_tokens"], asked["temperature"], asked["top_p"],
+                    seed=asked["seed"],
+                )  # fmt: skip
+                [found] = generate_all(model, [request])
+            self.send_response(200)
+            self.end_headers()
+            text = ""
+            with contextlib.suppress(ConnectionError):  # the client has heard enough
+                for number in range(len(found.tokens) + 1):
+                    now = model.tokenizer.decode(found.tokens[:number])
+                    event = {"choices": [{"text": now[len(text) :], "finish_reason": None}]}
+                    text = now
+                    self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
+                end = "length" if found.stop_reason == "length" else "stop"
+                event = {"choices": [{"text": "", "finish_reason": end}]}
+                self.wfile.write(f"data: {json.dumps(event)}\n\ndata: [DONE]\n\n".encode())
+            return None
+
+        def reply(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_samples_are_those_of_the_model_behind_it(nano: jf.Model, tmp_path: Path):
+    file = tmp_path / "own.jsonl"
+    file.write_text(json.dumps(PROBLEM) + "\n")
+    drawing = Drawing(samples=2, temperature=0.7, context=nano.config.n_positions, rows=4)
+    found = {}
+    with serving(nano, failures=2) as url:
+        for name in ("here", "there"):
+            folder = tmp_path / name
+            folder.mkdir()
+            writer = Engine(nano, rows=4) if name == "here" else Endpoint(url, "nano", 4)
+            run = Runner(open_exam("mtpb", file, mode="both"), writer, drawing, DEFAULT_LIMITS)
+            lines = run.run(folder).read_text().splitlines()
+            found[name] = [json.loads(line) for line in lines]
+    for here, there in zip(found["here"], found["there"], strict=True):
+        for name in ("id", "mode", "case", "sample", "passed", "status", "program"):
+            assert here[name] == there[name]
+        reasons = [[turn["stop_reason"] for turn in one["turns"]] for one in (here, there)]
+        assert reasons[0] == reasons[1]
+
+
+def test_a_refusal_and_a_dead_endpoint_are_one_sentence(nano: jf.Model):
+    with serving(nano) as url, contextlib.closing(Endpoint(url, "nano", 1)) as endpoint:
+        endpoint.submit(Request(""))
+        with pytest.raises(UserError, match=r"answers 400 \(no prompt\)"):
+            endpoint.step()
+    with pytest.raises(UserError, match="cannot be reached"):
+        Endpoint(url, "nano", 1)
+    with pytest.raises(UserError, match="cannot be reached"):
+        Endpoint("no address", "nano", 1)
