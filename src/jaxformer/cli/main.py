@@ -7,6 +7,7 @@ import typer
 
 from jaxformer.cli import (
     chat,
+    compiled,
     complete,
     data,
     evaluate,
@@ -43,6 +44,7 @@ app.add_typer(sandbox, name="sandbox")
 
 def main() -> None:
     """Run the command line; the exit status is 2 for an error that the user can mend."""
+    compiled.keep()
     try:
         status = app(standalone_mode=False)
     except UserError as error:

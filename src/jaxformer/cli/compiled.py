@@ -1,0 +1,35 @@
+"""Programs that XLA compiled, kept from one command to the next."""
+
+import hashlib
+import os
+import platform
+from pathlib import Path
+
+SHORTEST = "0.1"
+"""Seconds of compiling that are worth a file."""
+
+
+def keep() -> None:
+    """Let JAX keep what it compiles in the user's cache folder, before it is loaded.
+
+    JAX's own settings (`JAX_COMPILATION_CACHE_DIR`, `JAX_ENABLE_COMPILATION_CACHE`) go first.
+    """
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    folder = home / "jaxformer" / f"compiled-{_processor()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:  # without a home everything is compiled each time
+        return
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", SHORTEST)
+
+
+def _processor() -> str:
+    """Tell processors apart that do not run each other's programs, for homes that several share."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        kind = [line for line in lines if line.startswith(("model", "flags", "Features"))]
+    except OSError:
+        kind = []
+    text = "\n".join([platform.machine(), platform.processor(), *sorted(set(kind))])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
