@@ -13,7 +13,7 @@ import jaxformer as jf
 from jaxformer.errors import UserError
 from jaxformer.evaluation.benchmarks import open_exam
 from jaxformer.evaluation.endpoint import Endpoint
-from jaxformer.evaluation.runner import Drawing, Runner
+from jaxformer.evaluation.runner import Drawing, Runner, complete
 from jaxformer.generation import Engine, Request
 from jaxformer.generation import generate as generate_all
 from jaxformer.sandbox import DEFAULT_LIMITS
@@ -30,7 +30,7 @@ def nano() -> jf.Model:
 
 
 @contextlib.contextmanager
-def serving(model: jf.Model, failures: int = 0) -> Iterator[str]:
+def serving(model: jf.Model, failures: int = 0, lasts: int = 10**9) -> Iterator[str]:
     """A server in the manner of OpenAI's that streams the model's tokens one by one."""
     lock = threading.Lock()
     left = [failures]
@@ -48,8 +48,8 @@ def serving(model: jf.Model, failures: int = 0) -> Iterator[str]:
                 left[0] -= 1
                 if left[0] >= 0:
                     return self.reply(503, b"busy")
-                if asked["prompt"] == "":
-                    return self.reply(400, b"no prompt")
+                if asked["prompt"] == "" or left[0] < -lasts:
+                    return self.reply(400, b"no more")
                 request = Request(
                     asked["prompt"], asked["max_tokens"], asked["temperature"], asked["top_p"],
                     seed=asked["seed"],
@@ -94,8 +94,9 @@ def test_samples_are_those_of_the_model_behind_it(nano: jf.Model, tmp_path: Path
             folder = tmp_path / name
             folder.mkdir()
             writer = Engine(nano, rows=4) if name == "here" else Endpoint(url, "nano", 4)
-            run = Runner(open_exam("mtpb", file, mode="both"), writer, drawing, DEFAULT_LIMITS)
-            lines = run.run(folder).read_text().splitlines()
+            exam = open_exam("mtpb", file, mode="both")
+            runner = Runner(exam, writer, drawing, DEFAULT_LIMITS)
+            lines = complete(exam, 2, runner.judged, folder).read_text().splitlines()
             found[name] = [json.loads(line) for line in lines]
     for here, there in zip(found["here"], found["there"], strict=True):
         for name in ("id", "mode", "case", "sample", "passed", "status", "program"):
@@ -104,10 +105,30 @@ def test_samples_are_those_of_the_model_behind_it(nano: jf.Model, tmp_path: Path
         assert reasons[0] == reasons[1]
 
 
+def test_what_is_finished_is_kept_when_the_endpoint_fails(nano: jf.Model, tmp_path: Path):
+    file = tmp_path / "own.jsonl"
+    file.write_text(json.dumps(PROBLEM) + "\n")
+    exam = open_exam("mtpb", file)
+    drawing = Drawing(samples=6, temperature=0.7, context=nano.config.n_positions, rows=1)
+
+    def judged(url: str):
+        return Runner(exam, Endpoint(url, "nano", 1), drawing, DEFAULT_LIMITS).judged
+
+    with serving(nano, lasts=15) as url, pytest.raises(UserError, match="is kept"):
+        complete(exam, 6, judged(url), tmp_path)
+    part = tmp_path / "samples.part.jsonl"
+    kept = part.read_text().splitlines()
+    assert 0 < len(kept) < 12
+    with serving(nano) as url:
+        whole = complete(exam, 6, judged(url), tmp_path).read_text().splitlines()
+    assert len(whole) == 12
+    assert set(kept) <= set(whole)
+
+
 def test_a_refusal_and_a_dead_endpoint_are_one_sentence(nano: jf.Model):
     with serving(nano) as url, contextlib.closing(Endpoint(url, "nano", 1)) as endpoint:
         endpoint.submit(Request(""))
-        with pytest.raises(UserError, match=r"answers 400 \(no prompt\)"):
+        with pytest.raises(UserError, match=r"answers 400 \(no more\)"):
             endpoint.step()
     with pytest.raises(UserError, match="cannot be reached"):
         Endpoint(url, "nano", 1)

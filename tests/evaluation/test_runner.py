@@ -1,5 +1,6 @@
 """Whole evaluations: the same samples however they are made, and however often they are ended."""
 
+import functools
 import json
 import os
 import random
@@ -15,8 +16,9 @@ import pytest
 import jaxformer as jf
 from jaxformer.errors import UserError
 from jaxformer.evaluation.benchmarks import open_exam
+from jaxformer.evaluation.cluster import judged_on_ray
 from jaxformer.evaluation.exam import seed_of
-from jaxformer.evaluation.runner import Drawing, Runner
+from jaxformer.evaluation.runner import Drawing, Runner, complete
 from jaxformer.evaluation.samples import read_samples
 from jaxformer.generation import Engine
 from jaxformer.sandbox import DEFAULT_LIMITS
@@ -54,7 +56,8 @@ def write(nano: jf.Model, file: Path, folder: Path, rows: int, **drawing: float)
     exam = open_exam("mtpb", file, mode="both")
     folder.mkdir()
     drawn = Drawing(context=nano.config.n_positions, rows=rows, **drawing)  # pyright: ignore
-    return Runner(exam, Engine(nano, rows=rows), drawn, DEFAULT_LIMITS).run(folder).read_bytes()
+    runner = Runner(exam, Engine(nano, rows=rows), drawn, DEFAULT_LIMITS)
+    return complete(exam, drawn.samples, runner.judged, folder).read_bytes()
 
 
 def test_one_at_a_time_or_all_together_gives_the_same_file(
@@ -194,3 +197,16 @@ def test_samples_that_belong_to_no_problem_are_refused(file: Path, tmp_path: Pat
 
     with pytest.raises(UserError, match=r"s.jsonl, line 1: zz .* not in the benchmark"):
         read_completions(samples, open_exam("mtpb", file))
+
+
+def test_a_ray_cluster_gives_the_same_file(nano: jf.Model, file: Path, tmp_path: Path):
+    here = write(nano, file, tmp_path / "here", 4, samples=2, temperature=0.7)
+    exam = open_exam("mtpb", file, mode="both")
+    drawn = Drawing(samples=2, temperature=0.7, context=nano.config.n_positions, rows=4)
+
+    def make() -> Runner:
+        return Runner(exam, Engine(jf.load("nano"), rows=4), drawn, DEFAULT_LIMITS)
+
+    (tmp_path / "there").mkdir()
+    judged = functools.partial(judged_on_ray, make)
+    assert complete(exam, 2, judged, tmp_path / "there").read_bytes() == here

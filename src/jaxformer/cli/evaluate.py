@@ -1,11 +1,9 @@
 """Measuring a model on a benchmark."""
 
-import contextlib
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -59,6 +57,10 @@ def evaluate(
     ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds for a program.")] = 10.0,
     rows: Annotated[int, typer.Option(min=1, help="Programs written at one time.")] = 32,
+    on: Annotated[
+        Literal["cores", "ray"],
+        typer.Option(help="Where programs are written: here, or a Ray cluster (RAY_ADDRESS)."),
+    ] = "cores",
     unprotected: options.Unprotected = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -94,7 +96,6 @@ def evaluate(
     if score is not None:
         found = evaluation.score(setting, score, out, console=console)
     else:
-        from jaxformer.evaluation.manifest import Subject
         from jaxformer.evaluation.runner import Drawing
 
         drawing = Drawing(
@@ -102,23 +103,14 @@ def evaluate(
             candidates=candidates, rows=rows,
         )  # fmt: skip
         folder = out or Path("runs") / f"{benchmark}-{Path(model).name}"
-        if endpoint is not None:
-            from jaxformer.evaluation.endpoint import Endpoint
-
-            with contextlib.closing(Endpoint(endpoint, model, rows)) as writer:
-                found = evaluation.evaluate(
-                    setting, Subject(model), drawing, folder, writer=writer, console=console
-                )
+        if endpoint is None:
+            found = evaluation.of_model(
+                setting, model, dtype, drawing, folder, on=on, console=console
+            )
         else:
-            from jaxformer.checkpoints import load
-            from jaxformer.generation import Engine
-
-            loaded = load(model, dtype=dtype)
-            drawing = replace(drawing, context=loaded.config.n_positions)
-            found = evaluation.evaluate(
-                setting, Subject.of(loaded), drawing, folder,
-                writer=Engine(loaded, rows=rows), console=console, model=loaded,
-            )  # fmt: skip
+            found = evaluation.of_endpoint(
+                setting, endpoint, model, drawing, folder, console=console
+            )
         console.print(f"Samples, verdicts and figures are in {folder}.", highlight=False)
     if as_json:
         print(json.dumps(found, indent=1))

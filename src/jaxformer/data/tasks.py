@@ -166,6 +166,34 @@ class _Ray:
 
 
 @contextlib.contextmanager
+def ray_cluster(workers: int) -> Iterator[Any]:
+    """Connect to the Ray cluster of `RAY_ADDRESS`, or start a local one with so many cores.
+
+    Raises:
+        UserError: If Ray is not installed.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise UserError("Ray is not installed; pip install 'jaxformer[ray]'.") from error
+    started = not ray.is_initialized()
+    if started:
+        address = os.environ.get("RAY_ADDRESS")
+        ray.init(
+            address=address,
+            num_cpus=None if address else workers,
+            include_dashboard=None if address else False,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+        )
+    try:
+        yield ray
+    finally:
+        if started:
+            ray.shutdown()
+
+
+@contextlib.contextmanager
 def crew(workers: int | None = None, on: str = "cores") -> Iterator[Crew]:
     """Hire workers: processes here, or the tasks of a Ray cluster (`RAY_ADDRESS`, or a local one).
 
@@ -179,25 +207,8 @@ def crew(workers: int | None = None, on: str = "cores") -> Iterator[Crew]:
         affine = hasattr(os, "sched_getaffinity")
         workers = len(os.sched_getaffinity(0)) if affine else os.cpu_count() or 1
     if on == "ray":
-        try:
-            import ray
-        except ImportError as error:
-            raise UserError("Ray is not installed; pip install 'jaxformer[ray]'.") from error
-        started = not ray.is_initialized()
-        if started:
-            address = os.environ.get("RAY_ADDRESS")
-            ray.init(
-                address=address,
-                num_cpus=None if address else workers,
-                include_dashboard=None if address else False,
-                log_to_driver=False,
-                logging_level=logging.WARNING,
-            )
-        try:
+        with ray_cluster(workers) as ray:
             yield _Ray(ray)
-        finally:
-            if started:
-                ray.shutdown()
         return
     cores = _Cores(workers)
     try:

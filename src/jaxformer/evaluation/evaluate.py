@@ -1,7 +1,8 @@
 """One evaluation from start to end: problems, samples, verdicts, perplexities, figures."""
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,20 @@ from rich.progress import (
 )
 
 from jaxformer import sandbox
-from jaxformer.checkpoints import Model
+from jaxformer.checkpoints import Model, load
 from jaxformer.data.atomic import alone, room, save_json, whole
 from jaxformer.errors import UserError
 from jaxformer.evaluation import manifest as manifests
 from jaxformer.evaluation import perplexities
-from jaxformer.evaluation.exam import Exam
+from jaxformer.evaluation.cluster import judged_on_ray
+from jaxformer.evaluation.endpoint import Endpoint
+from jaxformer.evaluation.exam import Exam, Key
 from jaxformer.evaluation.figures import figures
 from jaxformer.evaluation.manifest import Manifest, Subject
 from jaxformer.evaluation.multi_turn import MultiTurn
-from jaxformer.evaluation.runner import Drawing, Runner, Writer, judge_all
-from jaxformer.evaluation.samples import read_completions, read_samples
+from jaxformer.evaluation.runner import Drawing, Runner, complete, judge_all
+from jaxformer.evaluation.samples import Judging, read_completions, read_samples
+from jaxformer.generation import Engine
 
 FIGURES = "figures.json"
 
@@ -57,13 +61,61 @@ class Setting:
     unprotected: bool = False
 
 
+def of_model(
+    setting: Setting,
+    name: str,
+    dtype: str,
+    drawing: Drawing,
+    folder: Path,
+    *,
+    on: str,
+    console: Console,
+) -> dict[str, Any]:
+    """Measure a model that is loaded here, or on every machine of a Ray cluster.
+
+    Raises:
+        UserError: If the model cannot be loaded, or as `evaluate`.
+    """
+    model = load(name, dtype=dtype)
+    drawing = dataclasses.replace(drawing, context=model.config.n_positions)
+
+    def make(model: Model) -> Runner:
+        writer = Engine(model, rows=drawing.rows)
+        limits, unprotected = setting.limits, setting.unprotected
+        return Runner(setting.exam, writer, drawing, limits, unprotected=unprotected)
+
+    def judged(keys: Sequence[Key]) -> Judging:
+        if on == "ray":
+            return judged_on_ray(lambda: make(load(name, dtype=dtype)), keys)
+        return make(model).judged(keys)
+
+    subject = Subject.of(model)
+    return evaluate(setting, subject, drawing, folder, judged=judged, console=console, model=model)
+
+
+def of_endpoint(
+    setting: Setting, url: str, name: str, drawing: Drawing, folder: Path, *, console: Console
+) -> dict[str, Any]:
+    """Measure a model behind an OpenAI-compatible endpoint.
+
+    Raises:
+        UserError: If the endpoint is down or refuses, or as `evaluate`.
+    """
+    with contextlib.closing(Endpoint(url, name, drawing.rows)) as writer:
+        limits, unprotected = setting.limits, setting.unprotected
+        runner = Runner(setting.exam, writer, drawing, limits, unprotected=unprotected)
+        return evaluate(
+            setting, Subject(name), drawing, folder, judged=runner.judged, console=console
+        )
+
+
 def evaluate(
     setting: Setting,
     subject: Subject,
     drawing: Drawing,
     folder: Path,
     *,
-    writer: Writer,
+    judged: Callable[[Sequence[Key]], Judging],
     console: Console,
     model: Model | None = None,
 ) -> dict[str, Any]:
@@ -74,7 +126,7 @@ def evaluate(
         subject: What is measured.
         drawing: How samples are drawn.
         folder: Where everything goes.
-        writer: What completes requests.
+        judged: Writes and judges samples, such as `runner.Runner.judged`.
         console: Where progress is shown.
         model: Measures the perplexity of multi-turn prompts, if given.
 
@@ -101,10 +153,9 @@ def evaluate(
     with room(folder):
         manifests.open_folder(folder, manifest)
         with alone(folder, "evaluation"), _progress(console) as progress:
-            runner = Runner(
-                setting.exam, writer, drawing, setting.limits, unprotected=setting.unprotected
+            path = complete(
+                setting.exam, drawing.samples, judged, folder, _show(progress, setting.benchmark)
             )
-            path = runner.run(folder, _show(progress, setting.benchmark))
             samples = read_samples(path)
             if model and isinstance(setting.exam, MultiTurn):
                 task = progress.add_task("prompt perplexity", total=None, score="")

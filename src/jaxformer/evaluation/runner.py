@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,7 +12,7 @@ from typing import Protocol
 
 from jaxformer import sandbox
 from jaxformer.evaluation.exam import Exam, Key, Step, seed_of
-from jaxformer.evaluation.samples import Collection, Sample, Written
+from jaxformer.evaluation.samples import Collection, Judging, Sample, Written
 from jaxformer.generation import Completion, Request
 from jaxformer.synthesis.candidates import candidate_seed, choose
 from jaxformer.transcript import clean
@@ -76,7 +77,7 @@ OnProgress = Callable[[int, int, int], None]
 
 
 class Runner:
-    """Writes and judges what is missing; every judged sample is kept at once."""
+    """Writes and judges samples, here."""
 
     def __init__(
         self,
@@ -100,30 +101,7 @@ class Runner:
         self._limits, self._unprotected = limits, unprotected
         self._running: dict[int, tuple[_Program, int]] = {}
 
-    def run(self, folder: Path, on_progress: OnProgress | None = None) -> Path:
-        """Bring a folder's samples to completion.
-
-        Args:
-            folder: What was judged before is in it, and is not done again.
-            on_progress: Called whenever samples were judged.
-
-        Returns:
-            The file of all samples.
-        """
-        finished = folder / "samples.jsonl"
-        if finished.exists():
-            return finished
-        keys = self._exam.keys(self._drawing.samples)
-        with contextlib.closing(Collection(folder)) as done:
-            for samples in self._judged([key for key in keys if key not in done.samples]):
-                done.add(samples)
-                if on_progress:
-                    right = sum(sample.verdict.passed for sample in done.samples.values())
-                    on_progress(len(done.samples), right, len(keys))
-            done.finish(keys, finished)
-        return finished
-
-    def _judged(self, keys: Sequence[Key]) -> Iterator[list[Sample]]:
+    def judged(self, keys: Sequence[Key]) -> Judging:
         """Yield samples as they are judged; execution goes on beside generation."""
         waiting = deque(keys)
         choosing: dict[Future[int], _Program] = {}
@@ -197,7 +175,7 @@ class Runner:
         code = completion.text if program.key.mode == "function" else clean(completion.text)
         return Written(
             step.prompt, code, completion.raw, completion.stop_reason, program.seeds[place],
-            round(sum(completion.logprobs), 6), len(completion.tokens), place,
+            round(math.fsum(completion.logprobs), 6), len(completion.tokens), place,
         )  # fmt: skip
 
     def _choose(self, program: _Program) -> int:
@@ -214,6 +192,41 @@ class Runner:
         verdict = self._exam.judge(program.key, codes, self._limits, unprotected=self._unprotected)
         whole = self._exam.program(program.key, codes)
         return Sample(program.key, tuple(program.turns), verdict, whole)
+
+
+def complete(
+    exam: Exam,
+    samples: int,
+    judged: Callable[[Sequence[Key]], Judging],
+    folder: Path,
+    on_progress: OnProgress | None = None,
+) -> Path:
+    """Bring a folder's samples to completion; every judged sample is kept at once.
+
+    Args:
+        exam: The benchmark.
+        samples: Of each case.
+        judged: Yields the samples of keys as they are judged, such as `Runner.judged`.
+        folder: What was judged before is in it, and is not done again.
+        on_progress: Called whenever samples were judged.
+
+    Returns:
+        The file of all samples.
+    """
+    finished = folder / "samples.jsonl"
+    if finished.exists():
+        return finished
+    keys = exam.keys(samples)
+    with contextlib.closing(Collection(folder)) as done:
+        right = sum(sample.verdict.passed for sample in done.samples.values())
+        with contextlib.closing(judged([key for key in keys if key not in done.samples])) as new:
+            for some in new:
+                done.add(some)
+                right += sum(sample.verdict.passed for sample in some)
+                if on_progress:
+                    on_progress(len(done.samples), right, len(keys))
+        done.finish(keys, finished)
+    return finished
 
 
 def judge_all(
@@ -233,10 +246,11 @@ def judge_all(
         return Sample(key, turns, verdict, exam.program(key, codes))
 
     samples: list[Sample] = []
+    right = 0
     with ThreadPoolExecutor() as threads:
         for sample in threads.map(one, completions):
             samples.append(sample)
+            right += sample.verdict.passed
             if on_progress:
-                right = sum(sample.verdict.passed for sample in samples)
                 on_progress(len(samples), right, len(completions))
     return samples

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -69,6 +69,10 @@ class Sample:
         if key.mode != "function":
             fields["program"] = self.program
         return json.dumps(fields, ensure_ascii=False)
+
+
+Judging = Generator[list[Sample], None, None]
+"""Samples as they are judged, some at a time."""
 
 
 class _Turn(Schema):
