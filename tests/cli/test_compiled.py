@@ -7,11 +7,12 @@ from pathlib import Path
 
 
 def complete(cache: Path | str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
     command = ["complete", "def add(a, b):", "--max-new-tokens", "8", "--temperature", "0"]
     return subprocess.run(
         [sys.executable, "-m", "jaxformer.cli.main", *command],
         capture_output=True, text=True, check=True,
-        env=os.environ | {"XDG_CACHE_HOME": str(cache)},
+        env=environment | {"XDG_CACHE_HOME": str(cache)},
     )  # fmt: skip
 
 

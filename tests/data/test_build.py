@@ -202,7 +202,7 @@ def test_each_rule_takes_what_it_should_and_the_ledger_says_so(tmp_path, two):
     assert "AKIA" not in secret
     assert "harbour.se" not in secret
     assert sum(row["tokens"] or 0 for row in ledger.values()) == manifest.tokens
-    assert set(manifest.benchmarks) == {"held-out", "bench.jsonl"}
+    assert set(manifest.benchmarks) == {"held-out", "turns.jsonl", "bench.jsonl"}
 
 
 def test_the_language_is_named_first_and_conversations_are_marked(tmp_path):

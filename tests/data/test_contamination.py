@@ -14,6 +14,7 @@ from conftest import is_one_sentence, sources
 from jaxformer.data.build import build
 from jaxformer.data.contamination import read_benchmarks
 from jaxformer.data.recipe import CorpusRecipe
+from jaxformer.evaluation.problems import TURNS, read_problems
 
 # Problems written for this test.
 PROBLEMS = [
@@ -82,9 +83,15 @@ def test_prompts_with_code_between_them_are_caught(tmp_path):
 
 def test_own_problems_as_conversations_are_caught(tmp_path):
     source = tmp_path / "talks.jsonl"
-    talks = [
-        {"turns": [{"prompt": p, "code": f"v = {i}"} for i, p in enumerate(problem.texts[1:]) if p]}
+    held_out = [
+        problem.texts[1:]
         for problem in read_benchmarks([], 10).problems
+        if problem.name.startswith("held-out")
+    ]
+    turns = [problem.filled(0) for problem in read_problems(TURNS)]
+    talks = [
+        {"turns": [{"prompt": p, "code": f"v = {i}"} for i, p in enumerate(prompts) if p]}
+        for prompts in [*held_out, *turns]
     ]
     source.write_text("".join(json.dumps(talk) + "\n" for talk in talks))
     made = CorpusRecipe.model_validate(
@@ -93,7 +100,7 @@ def test_own_problems_as_conversations_are_caught(tmp_path):
     with pytest.raises(jf.UserError, match="No document of talks is left"):
         build(made, tmp_path / "out", Console(file=io.StringIO()))
     ledger = pq.read_table(tmp_path / "out" / "ledger.parquet").to_pylist()
-    assert [row["verdict"] for row in ledger] == ["benchmark"] * 50
+    assert [row["verdict"] for row in ledger] == ["benchmark"] * (50 + 192)
 
 
 def test_ordinary_code_stays(benchmark):
@@ -103,10 +110,22 @@ def test_ordinary_code_stays(benchmark):
 
 def test_the_package_s_own_benchmark_always_counts():
     benchmarks = read_benchmarks([], 10)
-    assert "held-out" in benchmarks.files
-    assert len(benchmarks.problems) == 50
+    assert set(benchmarks.files) == {"held-out", "turns.jsonl"}
+    assert len(benchmarks.problems) == 50 + 192
     for problem in benchmarks.problems:
-        assert benchmarks.find([problem.texts[0]]) == [problem.name]
+        longest = max(problem.texts, key=len)
+        assert benchmarks.find([longest]) == [problem.name]
+
+
+def test_numbers_in_a_row_are_no_overlap(tmp_path):
+    """Such as a matrix of zeros and ones that stands in somebody's tests, too."""
+    inputs = [{"grid": "[[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]"}]
+    problem = {"prompts": ["Set the grid of the 9 lighthouses to {grid}."], "inputs": inputs}
+    (tmp_path / "grid.jsonl").write_text(json.dumps(problem))
+    benchmarks = read_benchmarks([str(tmp_path / "grid.jsonl")], 10)
+    numbers = "x = np.array([[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])\n"
+    planted = "# set the grid of the 9 lighthouses to 0, 1, 0\n"
+    assert benchmarks.find([numbers, planted]) == [None, "grid.jsonl:1"]
 
 
 def test_odd_templates_and_characters_do_no_harm(tmp_path):
@@ -128,7 +147,8 @@ def test_files_in_other_forms(benchmark, tmp_path):
         [found] = benchmarks.find([PROBLEMS[1]["prompt"]])
         assert found is not None
         assert found.startswith(path.name)
-    assert len(read_benchmarks([str(tmp_path / "h.*")], 10).files) == 4  # and the package's own
+    own = set(read_benchmarks([], 10).files)
+    assert len(set(read_benchmarks([str(tmp_path / "h.*")], 10).files) - own) == 3
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import pytest
 import torch
 from transformers import CodeGenConfig as TheirConfig
 from transformers import CodeGenForCausalLM
-from transformers.models.codegen import modeling_codegen
 
 from jaxformer.checkpoints import read_config, read_params
 from jaxformer.model import hidden, logits, new_cache
@@ -44,16 +43,12 @@ def their_model(head_dim: int, rotary_dim: int, heads: int) -> CodeGenForCausalL
     return model
 
 
-def use_mp_num(monkeypatch: pytest.MonkeyPatch, mp_num: int) -> None:
+def use_mp_num(model: CodeGenForCausalLM, mp_num: int) -> None:
     """Give transformers, which knows 4 blocks only, another layout of the fused projection."""
-    source = modeling_codegen.CodeGenAttention.forward
-    code = source.__code__
-    constants = tuple(
-        mp_num if isinstance(c, int) and not isinstance(c, bool) and c == 4 else c
-        for c in code.co_consts
-    )
-    assert constants != code.co_consts or mp_num == 4
-    monkeypatch.setattr(source, "__code__", code.replace(co_consts=constants))
+    for block in model.transformer.h:
+        attention: Any = block.attn
+        assert attention.mp_num == 4
+        attention.mp_num = mp_num
 
 
 def run(params, config, tokens: np.ndarray, positions: np.ndarray) -> np.ndarray:
@@ -63,13 +58,11 @@ def run(params, config, tokens: np.ndarray, positions: np.ndarray) -> np.ndarray
 
 @pytest.mark.parametrize(("head_dim", "rotary_dim", "heads"), SHAPES)
 @pytest.mark.parametrize("mp_num", [4, 8])
-def test_logits_and_greedy_tokens_equal_transformers(
-    head_dim, rotary_dim, heads, mp_num, tmp_path, monkeypatch
-):
+def test_logits_and_greedy_tokens_equal_transformers(head_dim, rotary_dim, heads, mp_num, tmp_path):
     if heads % mp_num:
         heads = mp_num
-    use_mp_num(monkeypatch, mp_num)
     theirs = their_model(head_dim, rotary_dim, heads)
+    use_mp_num(theirs, mp_num)
     theirs.save_pretrained(tmp_path)
     config = read_config(tmp_path)
     params = read_params(tmp_path, config, "float32", mp_num)

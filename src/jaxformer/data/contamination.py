@@ -2,7 +2,8 @@
 
 A document goes when it shares `n` words in a row with a problem, case, signs and white space aside
 (10 words, as Qwen2.5-Coder's report does), or when it holds two of the problem's shorter texts
-whole: prompts, say, with code between them. A problem of one short text counts whole.
+whole: prompts, say, with code between them. A problem of one short text counts whole. Words in a
+row of which more than half are numbers do not count: inputs such as `[0, 1, 0, 0, …]` say nothing.
 """
 
 import gzip
@@ -55,7 +56,7 @@ class Benchmarks:
             lengths = [count_words(text) for text in problem.texts]
             n = min(self.ngram, max(lengths, default=0))
             for text, length in zip(problem.texts, lengths, strict=True):
-                if length >= n >= SHORTEST:
+                if length >= n >= SHORTEST and _telling(text, n).any():
                     found.setdefault(n, []).append((text, number))
         return {n: _Grams.of(n, texts) for n, texts in sorted(found.items())}
 
@@ -89,9 +90,10 @@ class Benchmarks:
     def _shorts(self) -> "_Grams | None":
         """The beginnings of all short texts."""
         texts = [
-            (" ".join(text.split()[:SHORTEST]), number)
+            (beginning, number)
             for number, shorts in self._short_texts
             for text in shorts
+            if _telling(beginning := " ".join(text.split()[:SHORTEST]), SHORTEST).any()
         ]
         return _Grams.of(SHORTEST, texts) if texts else None
 
@@ -115,6 +117,13 @@ def _words(text: str) -> str:
     return f" {' '.join(_WORD.findall(text.lower()))} "
 
 
+def _telling(text: str, n: int) -> np.ndarray:
+    """Return for each n words in a row whether at most half of them are numbers."""
+    numbers = np.array([word.isdigit() for word in _WORD.findall(text.lower())], int)
+    before = np.concatenate([[0], np.cumsum(numbers)])
+    return 2 * (before[n:] - before[:-n]) <= n
+
+
 @dataclass(frozen=True)
 class _Grams:
     """All n words in a row of some problems."""
@@ -131,12 +140,14 @@ class _Grams:
 
     @classmethod
     def of(cls, n: int, texts: list[tuple[str, int]]) -> "_Grams":
-        parts = [word_ngrams(text, n) for text, _ in texts]
+        telling = [_telling(text, n) for text, _ in texts]
+        parts = [word_ngrams(text, n)[t] for (text, _), t in zip(texts, telling, strict=True)]
         owners = np.repeat([number for _, number in texts], [len(part) for part in parts])
         hashes, first = np.unique(np.concatenate(parts), return_index=True)
-        codes = np.unique(
-            np.concatenate([in_a_row(word_codes(text.lower()), n) for text, _ in texts])
-        )
+        codes = [
+            in_a_row(word_codes(x.lower()), n)[t] for (x, _), t in zip(texts, telling, strict=True)
+        ]
+        codes = np.unique(np.concatenate(codes))
         seen = np.zeros(1 << _BITS, bool)
         seen[codes >> np.uint64(64 - _BITS)] = True
         return cls(n, hashes, owners[first], codes, seen)
