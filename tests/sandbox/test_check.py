@@ -149,6 +149,13 @@ def test_the_form_with_an_entry_point(pool: Pool) -> None:
     assert (wrong.status, "line 4 of the tests" in wrong.message) == ("failed", True)
 
 
+def test_an_entry_point_may_be_called_check(pool: Pool) -> None:
+    tests = "assert check(4)\nassert not check(3)"
+    for sign, passed in (("==", True), ("!=", False)):
+        program = f"def check(n): return n % 2 {sign} 0"
+        assert check(program, tests, QUICK, entry_point="check", pool=pool).passed is passed
+
+
 def test_an_entry_point_may_have_a_name_that_python_knows(pool: Pool) -> None:
     tests = "def check(candidate): assert candidate([1, 2]) == 9"
     assert check("def sum(x): return 9", tests, QUICK, entry_point="sum", pool=pool).passed
