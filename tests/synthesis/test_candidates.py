@@ -30,6 +30,13 @@ BEFORE = "nums = [3, 1, 2]\n"
         # If all raise, one that parses at least; if none does, the likeliest.
         (["x = (", "x = nums[9]", "y = nums[9]"], [-0.1, -3.0, -2.0], 2),
         (["x = (", "y = ("], [-3.0, -2.0], 1),
+        # Variables may be large.
+        (
+            ["x = [0] * 200_000", "import numpy as np\nx = np.zeros((1000, 1000))", "x = 0",
+             "import numpy as np\nx = np.full((1000, 1000), 0.0)"],
+            [-9.0, -5.0, -0.1, -4.0], 3,
+        ),
+        (["x = {*'abcdefgh'}", "x = 8", "x = {*'hgfedcba'}"], [-3.0, -0.1, -2.0], 2),
         # Exiting is not an end to go on from.
         (["import sys\nsys.exit(3)", "x = 1"], [-0.1, -5.0], 1),
     ],

@@ -5,10 +5,11 @@ import math
 import pytest
 
 import jaxformer as jf
-from jaxformer import transcript
+from jaxformer import generation, transcript
 from jaxformer.generation import Request, generate
 from jaxformer.synthesis import parse_turns
 from jaxformer.synthesis.perplexity import prompt_perplexity
+from jaxformer.transcript import Turn
 
 
 def session(model, **changes) -> jf.Session:
@@ -49,13 +50,25 @@ def test_multi_turn_perplexity_equals_the_sessions(random_model):
     for prompt in ("Set x to 1.", "Add 2 to x.", "Print x."):
         ours.ask(prompt)
     multi = prompt_perplexity(random_model, ours.turns, single=False)
-    assert multi.prompts == pytest.approx([turn.perplexity for turn in ours.turns])
+    assert multi.prompts == pytest.approx([turn.perplexity for turn in ours.turns], rel=1e-5)
     logprobs = [p for tokens in multi.tokens for _, p in tokens]
     assert multi.whole == pytest.approx(math.exp(-sum(logprobs) / len(logprobs)))
     assert "".join(text for text, _ in multi.tokens[2]).strip() == "Print x."
     single = prompt_perplexity(random_model, ours.turns, single=True)
     assert single.prompts[0] == pytest.approx(multi.prompts[0])
     assert single.prompts[1] != pytest.approx(multi.prompts[1])
+
+
+def test_prompts_beyond_the_context_are_measured_by_what_still_fits(random_model):
+    turns = [Turn(f"Set x{i} to the sum of {i} and {i}.", f"x{i} = {i} + {i}") for i in range(40)]
+    context = random_model.config.n_positions
+    found = prompt_perplexity(random_model, turns, single=False)
+    assert len(random_model.tokenizer.encode(transcript.render(turns))) > context
+    for place in (3, 39):
+        text = transcript.render(turns[:place]) + transcript.ask(turns[place].prompt)
+        [scored] = generation.score(random_model, [text], keep_end=True)
+        start = len(text) - 1 - len(turns[place].prompt)
+        assert found.prompts[place] == pytest.approx(scored.perplexity(start, len(text) - 1))
 
 
 def test_undo_retry_edit_fork(random_model):

@@ -13,12 +13,11 @@ from pathlib import Path
 
 from pydantic import Field
 
-from jaxformer.checkpoints import Model
 from jaxformer.evaluation.exam import Mode
 from jaxformer.evaluation.files import Schema, read_lines
 from jaxformer.evaluation.multi_turn import MultiTurn
 from jaxformer.evaluation.samples import Sample
-from jaxformer.synthesis.perplexity import prompt_perplexities
+from jaxformer.synthesis.perplexity import Scorer, prompt_perplexities
 
 FILE = "perplexity.jsonl"
 BATCH = 64
@@ -33,7 +32,7 @@ class _Line(Schema):
 
 
 def measure(
-    model: Model,
+    scorer: Scorer,
     exam: MultiTurn,
     samples: Sequence[Sample],
     folder: Path,
@@ -50,7 +49,7 @@ def measure(
             for single in (False, True):
                 some = [s for s in batch if (s.key.mode == "single") == single]
                 turns = [exam.turns(s.key, s.codes) for s in some]
-                found = prompt_perplexities(model, turns, single=single)
+                found = prompt_perplexities(scorer, turns, single=single)
                 for sample, measured in zip(some, found, strict=True):
                     fields = {
                         "version": 1, "id": sample.key.problem, "mode": sample.key.mode,

@@ -6,6 +6,7 @@ def _main(settings):
     import ast
     import builtins
     import contextlib
+    import hashlib
     import importlib
     import json
     import os
@@ -27,6 +28,9 @@ def _main(settings):
             return ["float", repr(x)]
         if kind is complex:
             return ["complex", [repr(x.real), repr(x.imag)]]
+        if kind.__module__ in ("decimal", "fractions") and not published:
+            with contextlib.suppress(Exception):
+                return code(int(x) if x == int(x) else float(x))
         if isinstance(x, str):
             return ["text", str.__str__(x).encode("utf-8", "replace").decode("utf-8")]
         if id(x) in around or len(around) > 50:
@@ -37,13 +41,16 @@ def _main(settings):
         if isinstance(x, tuple):
             return ["tuple", [code(item, inside) for item in x]]
         if isinstance(x, (set, frozenset)):
-            return ["set", [code(item, inside) for item in x]]
+            items = [code(item, inside) for item in x]
+            return ["set", sorted(items, key=json.dumps) if settings["state"] else items]
         if isinstance(x, list) or kind.__name__ in LISTS:
             return ["list", [code(item, inside) for item in x]]
         inner = published and around  # where an array is compared with a list, which raises
         if kind.__name__ == "ndarray" and inner:
             return ["object", "ndarray"]
         if kind.__module__.split(".")[0] == "numpy" and hasattr(x, "tolist"):
+            if settings["state"] and getattr(x, "size", 1) > LARGE and x.dtype.kind in "biufc":
+                return ["object", [str(x.dtype), x.shape, hashlib.sha256(x.tobytes()).hexdigest()]]
             return code(x.tolist(), inside)
         if kind.__module__.split(".")[0] == "pandas" and kind.__name__ == "Series":
             return code(x.to_numpy(), inside)
@@ -51,6 +58,7 @@ def _main(settings):
             return ["object", [kind.__name__, code(vars(x), inside)]]
         return ["object", kind.__name__]
 
+    LARGE = 10000
     LISTS = ("range", "dict_keys", "dict_values", "dict_items", "deque")
 
     def name(x):
@@ -92,8 +100,9 @@ def _main(settings):
             hidden = key.startswith("_") or key == "print"
             if settings["state"] and not (hidden or callable(x) or type(x).__name__ == "module"):
                 state[key] = code(x)
+        whole = hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
         sys.stdout.flush()
-        data = ("\n" + settings["mark"] + json.dumps([found, state], sort_keys=True)).encode()
+        data = ("\n" + settings["mark"] + json.dumps([found, whole]) + "\n").encode()
         while data:
             data = data[os.write(1, data) :]
 
@@ -125,7 +134,10 @@ def _main(settings):
     if "random" in settings["source"]:  # both take a while to load
         importlib.import_module("random").seed(0)
         if "numpy" in sys.modules:
-            sys.modules["numpy"].random.seed(0)
+            numpy_random = sys.modules["numpy"].random
+            numpy_random.seed(0)
+            make = numpy_random.default_rng
+            numpy_random.default_rng = lambda seed=None: make(0 if seed is None else seed)
     if published:
         # Its programs cannot exit: `exit` and `quit` are None there.
         builtins.exit = builtins.quit = None

@@ -19,6 +19,7 @@ import json
 import re
 import secrets
 from dataclasses import dataclass
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,7 +65,7 @@ class Run:
         message: What ended it early, empty if nothing did.
         answer: None if it printed nothing.
         stdout: What it printed.
-        state: All its variables but functions, classes and modules, as one text; empty if it was
+        state: A digest of all its variables but functions, classes and modules; empty if it was
             not asked for, or the program did not run to its end.
     """
 
@@ -90,16 +91,19 @@ def run(
     mark = secrets.token_hex(16)
     settings = repr({"source": program, "rules": rules, "mark": mark, "state": state})
     # The sandbox keeps modules loaded that programs name, which it does not see inside quotes.
-    named = "".join(f"    import {name}\n" for name in dict.fromkeys(_IMPORTS.findall(program)))
+    names = [name for name in dict.fromkeys(_IMPORTS.findall(program)) if not iskeyword(name)]
+    named = "".join(f"    import {name}\n" for name in names)
     text = f"{_HARNESS}\nif 0:\n    pass\n{named}_main({settings})\n"
     result = sandbox.run(text, limits, unprotected=unprotected)
     stdout, found, report = result.stdout.rpartition(f"\n{mark}")
     if not found:
         stdout, report = result.stdout, ""
+    report, _, behind = report.partition("\n")  # threads and exit handlers may print on
+    stdout += behind
     message = result.exception or ("" if result.status == "ok" else result.status)
     try:  # the program may have forged it
-        answer, variables = json.loads(report)
-        seen = json.dumps(variables) if state else ""
+        answer, digest = json.loads(report)
+        seen = str(digest) if state else ""
         return Run(result.status, message, answer and _value(*answer), stdout, seen)
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         return Run(result.status, message, None, stdout)

@@ -1,12 +1,16 @@
 """Prompt perplexity: how well a model understands what it is asked."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from jaxformer.checkpoints import Model
 from jaxformer.generation import Score, score
 from jaxformer.transcript import HEADER, Turn, ask
+
+Scorer = Callable[[Sequence[str]], list[Score]]
+"""Scores texts, such as `generation.score` with a model."""
 
 
 @dataclass(frozen=True)
@@ -26,17 +30,17 @@ class PromptPerplexity:
 
 def prompt_perplexity(model: Model, turns: Sequence[Turn], *, single: bool) -> PromptPerplexity:
     """Measure the prompts of one conversation; see `prompt_perplexities`."""
-    [found] = prompt_perplexities(model, [turns], single=single)
+    [found] = prompt_perplexities(partial(score, model, keep_end=True), [turns], single=single)
     return found
 
 
 def prompt_perplexities(
-    model: Model, conversations: Sequence[Sequence[Turn]], *, single: bool
+    scorer: Scorer, conversations: Sequence[Sequence[Turn]], *, single: bool
 ) -> list[PromptPerplexity]:
     """Measure the prompts of conversations given all that stands before them.
 
     Args:
-        model: The model.
+        scorer: Scores texts; one longer than the context loses its start.
         conversations: Any number.
         single: Whether the prompts stand alone, one after the other, as in the paper's
             single-turn form, or each after all earlier prompts and their code.
@@ -44,26 +48,32 @@ def prompt_perplexities(
     Returns:
         The figures, over the tokens that touch a prompt's words (the `#` is not among them).
     """
-    texts: list[str] = []
-    ends: list[list[tuple[int, int]]] = []
-    for turns in conversations:
-        text, own = HEADER, []
-        for turn in turns:
-            text += ask(turn.prompt)
-            own.append((len(texts), len(text) - 1))
-            texts.append(text)
-            text += "" if single else f"{turn.code}\n\n"
-        if len(model.tokenizer.encode(texts[-1])) <= model.config.n_positions:
-            del texts[own[0][0] : -1]  # the last holds all others, and is read once
-            own = [(len(texts) - 1, end) for _, end in own]
-        ends.append(own)
-    scores = score(model, texts, keep_end=True)
-    return [
-        _measured(
-            [(turn, texts[i], scores[i], end) for turn, (i, end) in zip(turns, own, strict=True)]
+    told = [_told(turns, single) for turns in conversations]
+    whole = scorer([texts[-1] for texts in told])  # the last holds all others
+    cut = [i for i, found in enumerate(whole) if found.spans[0][0] > 0]
+    parts = iter(scorer([text for i in cut for text in told[i]]) if cut else ())
+    measured = []
+    for i, (turns, texts) in enumerate(zip(conversations, told, strict=True)):
+        scores = [next(parts) for _ in texts] if i in cut else [whole[i]] * len(texts)
+        measured.append(
+            _measured(
+                [
+                    (turn, text, found, len(text) - 1)
+                    for turn, text, found in zip(turns, texts, scores, strict=True)
+                ]
+            )
         )
-        for turns, own in zip(conversations, ends, strict=True)
-    ]
+    return measured
+
+
+def _told(turns: Sequence[Turn], single: bool) -> list[str]:
+    """Return for each prompt the text up to its end."""
+    texts, text = [], HEADER
+    for turn in turns:
+        text += ask(turn.prompt)
+        texts.append(text)
+        text += "" if single else f"{turn.code}\n\n"
+    return texts
 
 
 def _measured(scored: Sequence[tuple[Turn, str, Score, int]]) -> PromptPerplexity:
