@@ -32,7 +32,7 @@ def find_file(benchmark: str, problems: Path | None) -> Path:
     if problems is None and benchmark != "turns":
         raise UserError(
             f"The problems of {benchmark} are not in the package; say where they are with "
-            "--problems FILE."
+            "--problems FILE, or fetch them with --download."
         )
     return problems or TURNS
 
@@ -67,10 +67,8 @@ def open_exam(
             if value != usual:
                 raise UserError(f"{benchmark} has one turn a problem; leave out --{name}.")
         return FUNCTIONS[benchmark](file)
-    published = scorer == "reference"
-    problems = read_problems(file, as_published=published)
-    rules = "published" if published else "fixed"
-    return MultiTurn(problems, MODES[mode or "multi"], history, rules)
+    rules = "published" if scorer == "reference" else "fixed"
+    return MultiTurn(read_problems(file), MODES[mode or "multi"], history, rules)
 
 
 def _known(name: str, value: str, values: Sequence[str]) -> None:
