@@ -1,5 +1,6 @@
 """What a user can get wrong on the command line: one clear sentence, and exit status 2."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -42,6 +43,14 @@ def here(random_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (here / "long.txt").write_text("Print " + "one and two and " * 200 + "\n", "utf-8")
     (here / "recipe.toml").write_text("steps = [", "utf-8")
     (here / "nothing").mkdir()
+    problem = {"id": "a", "prompts": ["Print {x}."], "inputs": [{"x": 1}], "outputs": [1]}
+    for name, records in {
+        "good": [problem],
+        "field": [problem, {"id": "b", "prompts": ["Print 1."], "inputs": [{}]}],
+        "twice": [problem, problem],
+    }.items():
+        lines = "".join(json.dumps(record) + "\n" for record in records)
+        (here / f"{name}.jsonl").write_text(lines, "utf-8")
     return here
 
 
@@ -91,6 +100,16 @@ CASES = {  # a command, and what its sentence must say
     "tokenizer learn": "learn",
     "train absent.toml": "absent.toml",
     "train recipe.toml": "recipe.toml",
+    "evaluate mtpb": "--download",
+    "evaluate turns --download": "no turns to download",
+    "evaluate mtpb --download --problems good.jsonl": "not both",
+    "evaluate mtpb --problems field.jsonl": "field.jsonl, line 2: outputs: field required",
+    "evaluate mtpb --problems twice.jsonl": "twice.jsonl, line 2: id: a is the id of another",
+    "evaluate mtpb --problems good.jsonl --endpoint http://127.0.0.1:9/v1": "cannot be reached",
+    "evaluate mtpb --problems good.jsonl --engine vllm": "pip install vllm",
+    "evaluate mtpb --problems good.jsonl --engine vllm --on ray": "do not go together",
+    "evaluate mtpb --problems good.jsonl --score good.jsonl": "good.jsonl, line 1: task_id",
+    "report nothing": "nothing is no run",
 }
 
 
@@ -137,6 +156,36 @@ def test_the_sound_model_that_the_mistakes_are_made_with_answers(here):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("x")
+
+
+NO_ISOLATION = """
+import ctypes, platform, struct, sys
+# The kernel refuses unshare (here without user namespaces) and Landlock's first call.
+calls = {{"x86_64": (272, 444), "aarch64": (97, 444)}}[platform.machine()]
+program = b"".join(
+    struct.pack("HBBI", *each)
+    for each in [(0x20, 0, 0, 0), (0x15, 1, 0, calls[0]), (0x15, 0, 1, calls[1]),
+                 (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7FFF0000)]
+)
+held = ctypes.create_string_buffer(program)
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+filter = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(held))
+assert libc.prctl(22, 2, filter, 0, 0) == 0
+sys.argv = ["jaxformer", *{command}]
+from jaxformer.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize("line", ["evaluate mtpb --problems good.jsonl", "synthesize turns.txt"])
+def test_without_isolation_nothing_of_a_models_is_run(line, here):
+    command = NO_ISOLATION.format(command=line.split())
+    done = subprocess.run([sys.executable, "-c", command], cwd=here, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--unprotected" in done.stderr
+    assert is_one_sentence(done.stderr.removeprefix("jaxformer: ").strip())
+    assert not (here / "runs").exists()
 
 
 OUT_OF_MEMORY = """

@@ -2,21 +2,26 @@
 
 import contextlib
 import http.server
+import io
 import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import jaxformer as jf
 from jaxformer.errors import UserError
 from jaxformer.evaluation.benchmarks import open_exam
 from jaxformer.evaluation.endpoint import Endpoint
+from jaxformer.evaluation.evaluate import Setting, of_endpoint
 from jaxformer.evaluation.runner import Drawing, Runner, complete
 from jaxformer.generation import Engine, Request
 from jaxformer.generation import generate as generate_all
 from jaxformer.sandbox import DEFAULT_LIMITS
+from jaxformer.synthesis.perplexity import prompt_perplexities, prompt_perplexity
+from jaxformer.transcript import Turn
 
 PROBLEM = {
     "id": "a", "prompts": ["Make a list called nums with {nums}.", "Print the list nums."],
@@ -30,7 +35,9 @@ def nano() -> jf.Model:
 
 
 @contextlib.contextmanager
-def serving(model: jf.Model, failures: int = 0, lasts: int = 10**9) -> Iterator[str]:
+def serving(
+    model: jf.Model, failures: int = 0, lasts: int = 10**9, echoes: bool = True
+) -> Iterator[str]:
     """A server in the manner of OpenAI's that streams the model's tokens one by one."""
     lock = threading.Lock()
     left = [failures]
@@ -50,6 +57,8 @@ def serving(model: jf.Model, failures: int = 0, lasts: int = 10**9) -> Iterator[
                     return self.reply(503, b"busy")
                 if asked["prompt"] == "" or left[0] < -lasts:
                     return self.reply(400, b"no more")
+                if asked.get("echo"):
+                    return self.echo(asked["prompt"])
                 request = Request(
                     asked["prompt"], asked["max_tokens"], asked["temperature"], asked["top_p"],
                     seed=asked["seed"],
@@ -69,13 +78,31 @@ def serving(model: jf.Model, failures: int = 0, lasts: int = 10**9) -> Iterator[
                 self.wfile.write(f"data: {json.dumps(event)}\n\ndata: [DONE]\n\n".encode())
             return None
 
+        def echo(self, prompt: str) -> None:
+            """Answer with the prompt and one token more, as OpenAI's server did."""
+            if not echoes:
+                choice = {"text": "x", "logprobs": {"text_offset": [0], "token_logprobs": [-1.0]}}
+                return self.reply(200, json.dumps({"choices": [choice]}).encode())
+            [found] = jf.score(model, [prompt])
+            starts = [low for low, _ in found.spans] + [len(prompt)]
+            logprobs = {"text_offset": starts, "token_logprobs": [*found.logprobs, -0.5]}
+            choice = {"text": prompt + "x", "logprobs": logprobs}
+            return self.reply(200, json.dumps({"choices": [choice]}).encode())
+
         def reply(self, status: int, body: bytes) -> None:
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with listening(Handler) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def listening(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
+    """A server of ours for a while."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}/v1"
@@ -134,3 +161,75 @@ def test_a_refusal_and_a_dead_endpoint_are_one_sentence(nano: jf.Model):
         Endpoint(url, "nano", 1)
     with pytest.raises(UserError, match="cannot be reached"):
         Endpoint("no address", "nano", 1)
+
+
+CONVERSATION = [
+    Turn("Make a list called nums with 3, 1 and 2.", "nums = [3, 1, 2]"),
+    Turn("Print the sum of nums – «größer».", "print(sum(nums))"),
+]
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_prompts_score_as_with_the_model_itself(nano: jf.Model, single: bool):
+    here = prompt_perplexity(nano, CONVERSATION, single=single)
+    with serving(nano, failures=1) as url, contextlib.closing(Endpoint(url, "nano", 2)) as there:
+        [found] = prompt_perplexities(there.score, [CONVERSATION], single=single)
+    assert found.whole == pytest.approx(here.whole)
+    assert found.prompts == pytest.approx(here.prompts)
+    for ours, theirs in zip(here.tokens, found.tokens, strict=True):
+        assert [p for _, p in ours] == pytest.approx([p for _, p in theirs])
+
+
+def test_without_echo_figures_come_without_perplexity(
+    nano: jf.Model, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    file = tmp_path / "own.jsonl"
+    file.write_text(json.dumps(PROBLEM) + "\n")
+    setting = Setting("mtpb", file, open_exam("mtpb", file))
+    drawing = Drawing(samples=1, context=nano.config.n_positions, rows=2)
+    for echoes in (True, False):
+        with serving(nano, echoes=echoes) as url:
+            found = of_endpoint(
+                setting, url, "nano", drawing, tmp_path / f"run-{echoes}",
+                console=Console(file=io.StringIO()),
+            )  # fmt: skip
+        assert ("perplexity" in found["multi"]) == echoes
+    assert "does not echo" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'data: {"error": {"message": "out of memory"}}\n\ndata: [DONE]\n\n', "out of memory"),
+        (b'data: {"choices": [{"text": "x = 1", "finish_reason": null}]}\n\n', "ends early"),
+        (b'{"choices": [{"text": "x = 1", "finish_reason": "stop"}]}', "no stream of events"),
+        (b"<html>Welcome</html>", "no stream of events"),
+        (b"data: {\n\n", "no JSON"),
+    ],
+)
+def test_what_is_no_whole_answer_is_no_empty_completion(
+    monkeypatch: pytest.MonkeyPatch, body: bytes, said: str
+):
+    monkeypatch.setattr("jaxformer.evaluation.endpoint.TRIES", 2)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *args: object, **_: object) -> None:
+            pass
+
+        def answer(self, body: bytes) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_GET(self) -> None:
+            self.answer(b"{}")
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.answer(body)
+
+    with listening(Handler) as url, contextlib.closing(Endpoint(url, "any", 1)) as endpoint:
+        endpoint.submit(Request("# Print 1.\n"))
+        with pytest.raises(UserError, match=said):
+            endpoint.step()

@@ -8,6 +8,7 @@ import pytest
 
 from jaxformer.errors import UserError
 from jaxformer.evaluation.functions import read_humaneval, read_mbpp
+from jaxformer.evaluation.runner import judge_all
 from jaxformer.evaluation.samples import read_completions
 from jaxformer.sandbox import DEFAULT_LIMITS, Limits
 from jaxformer.transcript import find_cut
@@ -120,8 +121,34 @@ def test_samples_of_other_tools_are_read(tmp_path: Path):
     )
     found = read_completions(samples, exam)
     assert [key.sample for key, _ in found] == [0, 1, 2, 3]
-    verdicts = [exam.judge(k, c, DEFAULT_LIMITS, unprotected=False).passed for k, c in found]
-    assert verdicts == [True, True, True, False]
+    judged = judge_all(exam, found, DEFAULT_LIMITS)
+    assert [sample.verdict.passed for sample in judged] == [True, True, True, False]
+
+
+def test_samples_of_a_part_are_said_to_be_of_a_part(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    file = write(tmp_path / "h.jsonl", HUMANEVAL, {**HUMANEVAL, "task_id": "Own/1"})
+    samples = write(tmp_path / "s.jsonl", {"task_id": "Own/1", "completion": RIGHT})
+    read_completions(samples, read_humaneval(file))
+    assert "no samples of 1 of 2" in caplog.text
+
+
+def test_a_function_may_be_called_check(tmp_path: Path):
+    problem = {**MBPP, "code": "def check(n):\n    return n > 2",
+               "test_list": ["assert check(3)", "assert not check(2)"]}  # fmt: skip
+    exam = read_mbpp(write(tmp_path / "m.jsonl", problem))
+    for code, passed in ((problem["code"], True), ("def check(n):\n    return n > 1", False)):
+        [key] = exam.keys(1)
+        assert exam.judge(key, [code], DEFAULT_LIMITS, unprotected=False).passed is passed
+
+
+def test_mbpp_as_one_list_is_read(tmp_path: Path):
+    path = tmp_path / "sanitized.json"
+    record = {**MBPP, "prompt": MBPP["text"], "test_imports": ["import math"]}
+    del record["text"]
+    path.write_text(json.dumps([record, {**record, "task_id": 4}], indent=1), "utf-8")
+    assert [problem.id for problem in read_mbpp(path).problems] == ["3", "4"]
 
 
 @pytest.mark.parametrize(

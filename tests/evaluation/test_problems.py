@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from jaxformer.errors import UserError
+from jaxformer.evaluation.benchmarks import open_exam
 from jaxformer.evaluation.exam import Key
 from jaxformer.evaluation.multi_turn import MultiTurn
 from jaxformer.evaluation.problems import read_problems
@@ -58,10 +59,19 @@ def test_more_outputs_than_inputs_are_left_out(tmp_path: Path, caplog: pytest.Lo
 
 
 def test_a_repeated_input_counts_once_but_for_the_published_scorer(tmp_path: Path):
-    again = {**GOOD, "inputs": [*GOOD["inputs"], GOOD["inputs"][0]], "outputs": [3, 7, 3]}
+    """The others keep their numbers, so that samples can be scored by either."""
+    one, two = GOOD["inputs"]
+    again = {**GOOD, "inputs": [one, {**one, "a": 1.0}, one, two], "outputs": [3, 3, 3, 7]}
     path = write(tmp_path / "p.jsonl", again)
-    assert len(read_problems(path)[0].cases) == 2
-    assert len(read_problems(path, as_published=True)[0].cases) == 3
+    cases = {}
+    for scorer in ("fixed", "reference"):
+        exam = open_exam("mtpb", path, scorer=scorer)
+        cases[scorer] = [key.case for key in exam.keys(1)]
+        last = exam.step(Key("7", "multi", 3, 0), ["a = 3"])
+        assert last is not None
+        assert last.prompt == "Print a plus 4."
+        assert exam.repeats(Key("7", "multi", 2, 0)) is (scorer == "fixed")
+    assert cases == {"fixed": [0, 1, 3], "reference": [0, 1, 2, 3]}
 
 
 @pytest.mark.parametrize(

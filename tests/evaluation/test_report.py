@@ -29,7 +29,8 @@ def make_run(folder: Path, right: int, *, problems: str = "p", modes: tuple[Mode
     folder.mkdir()
     manifest = Manifest(
         benchmark="turns", problems=problems, model="m", weights="w", parameters=10 + right,
-        dtype="float32", mode="both", history="own", scorer="fixed", limits={}, tier="t",
+        dtype="float32", mode="both", engine="jaxformer", history="own", scorer="fixed",
+            limits={}, tier="t",
         drawing={"samples": 1, "temperature": 0.2, "candidates": 1}, software={},
     )  # fmt: skip
     (folder / "manifest.json").write_text(manifest.model_dump_json())

@@ -1,6 +1,7 @@
 """Whole evaluations: the same samples however they are made, and however often they are ended."""
 
 import functools
+import io
 import json
 import os
 import random
@@ -12,14 +13,18 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import jaxformer as jf
 from jaxformer.errors import UserError
 from jaxformer.evaluation.benchmarks import open_exam
 from jaxformer.evaluation.cluster import judged_on_ray
+from jaxformer.evaluation.evaluate import Setting, describe, score
 from jaxformer.evaluation.exam import seed_of
+from jaxformer.evaluation.manifest import Subject, open_folder, read_manifest
+from jaxformer.evaluation.report import read_runs, render
 from jaxformer.evaluation.runner import Drawing, Runner, complete
-from jaxformer.evaluation.samples import read_samples
+from jaxformer.evaluation.samples import read_completions, read_samples
 from jaxformer.generation import Engine
 from jaxformer.sandbox import DEFAULT_LIMITS
 
@@ -155,13 +160,59 @@ def test_another_run_is_not_gone_on_with(file: Path, tmp_path: Path):
     subprocess.run(evaluate(file, tmp_path), capture_output=True, check=True)
     other = subprocess.run(evaluate(file, tmp_path, "--seed", "4"), capture_output=True, text=True)
     assert other.returncode == 2
-    assert "holds a run with another drawing" in other.stderr
-    scored = subprocess.run(
-        evaluate(file, tmp_path / "scored", "--score", str(tmp_path / "samples.jsonl")),
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    own = json.loads((tmp_path / "figures.json").read_text())
-    assert json.loads(scored.stdout)["multi"]["verdicts"] == own["multi"]["verdicts"]
+    assert "holds a run with another drawing.seed (0, now 4)" in other.stderr
+
+
+def test_settings_without_samples_bind_nobody(nano: jf.Model, file: Path, tmp_path: Path):
+    with pytest.raises(UserError, match="top_p"):
+        Drawing(top_p=1.5)
+    subject = Subject.of(nano)
+    for name, scorer in (("one", "fixed"), ("two", "reference")):
+        setting = Setting("mtpb", file, open_exam("mtpb", file), scorer=scorer)
+        open_folder(tmp_path, describe(setting, subject, {"samples": 1}))
+        assert read_manifest(tmp_path).scorer == scorer, name
+    (tmp_path / "samples.part.jsonl").write_text("{}\n")
+    other = describe(Setting("mtpb", file, open_exam("mtpb", file)), subject, {"samples": 1})
+    with pytest.raises(UserError, match=r"another scorer \(\"reference\", now \"fixed\"\)"):
+        open_folder(tmp_path, other)
+
+
+def test_scored_again_samples_keep_what_they_say_and_harm_no_run(
+    nano: jf.Model, file: Path, tmp_path: Path
+):
+    write(nano, file, tmp_path / "own", 8, samples=2, temperature=0.7)
+    samples = tmp_path / "own" / "samples.jsonl"
+    setting = Setting("mtpb", file, open_exam("mtpb", file, mode="both"), mode="both")
+    console = Console(file=io.StringIO())
+    score(setting, samples, tmp_path / "again", console=console)
+    assert (tmp_path / "again" / "samples.jsonl").read_bytes() == samples.read_bytes()
+    [run] = read_runs([tmp_path / "again"])
+    assert run.manifest.model == "samples.jsonl"
+    assert "samples.jsonl" in render([run])
+    before = samples.read_bytes()
+    for folder in (tmp_path / "own", tmp_path / "again"):
+        with pytest.raises(UserError, match="holds a run already"):
+            score(setting, samples, folder, console=console)
+    assert samples.read_bytes() == before
+
+
+def test_samples_with_other_turns_or_twice_are_refused(file: Path, tmp_path: Path):
+    line = {"version": 1, "id": "a", "mode": "multi", "case": 0, "sample": 0, "passed": True,
+            "status": "passed", "turns": [{"code": "x = 1"}] * 3}  # fmt: skip
+    exam, path = open_exam("mtpb", file), tmp_path / "s.jsonl"
+    for lines, said in {
+        "line 1: turns: 2": [line | {"turns": line["turns"][:2]}],
+        "line 1: turns: 4": [line | {"turns": [{"code": ""}] * 4}],
+        "line 2: sample: 0 of a came before": [line, line],
+    }.items():
+        path.write_text("".join(json.dumps(each) + "\n" for each in said))
+        with pytest.raises(UserError, match=lines):
+            read_completions(path, exam)
+    parts = [line, line | {"id": "b", "mode": "single", "turns": [{"code": "x = 1"}]}]
+    path.write_text("".join(json.dumps(each) + "\n" for each in parts))
+    setting = Setting("mtpb", file, open_exam("mtpb", file, mode="both"), mode="both")
+    found = score(setting, path, None, console=Console(file=io.StringIO()))
+    assert "difference" not in found
 
 
 @pytest.mark.parametrize(
@@ -173,6 +224,9 @@ def test_another_run_is_not_gone_on_with(file: Path, tmp_path: Path):
         (["turns", "--scorer", "none"], "--scorer none is not known"),
         (["turns", "--problems", "/none/x.jsonl"], "There is no file /none/x.jsonl"),
         (["turns", "--score", "/none/s.jsonl"], "There is no file /none/s.jsonl"),
+        (["turns", "--timeout", "inf"], "--timeout"),
+        (["turns", "--timeout", "nan"], "--timeout"),
+        (["turns", "--top-p", "1.5"], "top_p"),
         (["humaneval", "--problems", "P", "--mode", "multi"], "one turn a problem"),
         (["turns", "--history", "reference", "--mode", "both"], "has no history"),
     ],
@@ -193,8 +247,6 @@ def test_samples_that_belong_to_no_problem_are_refused(file: Path, tmp_path: Pat
             "status": "passed", "turns": []}  # fmt: skip
     samples = tmp_path / "s.jsonl"
     samples.write_text(json.dumps(line) + "\n")
-    from jaxformer.evaluation.samples import read_completions
-
     with pytest.raises(UserError, match=r"s.jsonl, line 1: zz .* not in the benchmark"):
         read_completions(samples, open_exam("mtpb", file))
 

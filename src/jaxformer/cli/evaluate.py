@@ -21,6 +21,10 @@ def evaluate(
         Path | None,
         typer.Option(help="The benchmark's file (JSONL, also .gz); turns is in the package."),
     ] = None,
+    download: Annotated[
+        bool,
+        typer.Option("--download", help="Fetch the authors' file (humaneval, mbpp, mtpb) once."),
+    ] = False,
     mode: Annotated[
         str | None, typer.Option(help="Of mtpb and turns: multi, single or both.")
     ] = None,
@@ -57,6 +61,10 @@ def evaluate(
     ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds for a program.")] = 10.0,
     rows: Annotated[int, typer.Option(min=1, help="Programs written at one time.")] = 32,
+    engine: Annotated[
+        Literal["jaxformer", "vllm"],
+        typer.Option(help="What runs the model; vllm, if installed, takes any that it knows."),
+    ] = "jaxformer",
     on: Annotated[
         Literal["cores", "ray"],
         typer.Option(help="Where programs are written: here, or a Ray cluster (RAY_ADDRESS)."),
@@ -72,7 +80,7 @@ def evaluate(
 
         jaxformer evaluate humaneval --problems HumanEval.jsonl.gz -n 20 --out runs/he
 
-        jaxformer evaluate mtpb --problems mtpb.jsonl -m Salesforce/codegen-350M-mono
+        jaxformer evaluate mtpb --download -m Salesforce/codegen-350M-mono
 
         jaxformer evaluate humaneval --problems HumanEval.jsonl.gz --score samples.jsonl
 
@@ -81,18 +89,24 @@ def evaluate(
     from rich.console import Console
 
     from jaxformer.cli import show
+    from jaxformer.errors import UserError
     from jaxformer.evaluation import evaluate as evaluation
     from jaxformer.evaluation.benchmarks import find_file, open_exam
     from jaxformer.sandbox import Limits
 
+    console = Console(stderr=True)
+    _one_way(score, endpoint, engine, on)
+    if download:
+        problems = _fetched(benchmark, problems, console)
     file = find_file(benchmark, problems)
     exam = open_exam(benchmark, file, mode=mode, history=history, scorer=scorer)
+    if not 0 < timeout < 1e6:
+        raise UserError(f"--timeout must be a number of seconds above 0, not {timeout}.")
     limits = Limits(wall_seconds=timeout, cpu_seconds=max(1, round(timeout)))
     show.need_sandbox(unprotected)
     setting = evaluation.Setting(
         *(benchmark, file, exam, mode or "", history, scorer, limits, unprotected)
     )
-    console = Console(stderr=True)
     if score is not None:
         found = evaluation.score(setting, score, out, console=console)
     else:
@@ -103,19 +117,51 @@ def evaluate(
             candidates=candidates, rows=rows,
         )  # fmt: skip
         folder = out or Path("runs") / f"{benchmark}-{Path(model).name}"
-        if endpoint is None:
-            found = evaluation.of_model(
-                setting, model, dtype, drawing, folder, on=on, console=console
-            )
-        else:
+        if endpoint is not None:
             found = evaluation.of_endpoint(
                 setting, endpoint, model, drawing, folder, console=console
+            )
+        elif engine == "vllm":
+            found = evaluation.of_vllm(setting, model, dtype, drawing, folder, console=console)
+        else:
+            found = evaluation.of_model(
+                setting, model, dtype, drawing, folder, on=on, console=console
             )
         console.print(f"Samples, verdicts and figures are in {folder}.", highlight=False)
     if as_json:
         print(json.dumps(found, indent=1))
     else:
         _print(found, Console(file=sys.stdout, highlight=False))
+
+
+def _one_way(score: Path | None, endpoint: str | None, engine: str, on: str) -> None:
+    """Refuse options of which one would be without effect."""
+    from jaxformer.errors import UserError
+
+    given = {
+        "--score": score is not None,
+        "--endpoint": endpoint is not None,
+        "--engine vllm": engine == "vllm",
+        "--on ray": on == "ray",
+    }
+    ways = [name for name, is_given in given.items() if is_given]
+    if len(ways) > 1:
+        raise UserError(f"{ways[0]} and {ways[1]} do not go together; leave one out.")
+
+
+def _fetched(benchmark: str, problems: Path | None, console: "Console") -> Path:
+    """Return the authors' file of a benchmark."""
+    from jaxformer.errors import UserError
+    from jaxformer.evaluation import official
+
+    if problems is not None:
+        raise UserError("Give --problems FILE or --download, not both.")
+    if benchmark not in official.PUBLISHED:
+        names = ", ".join(official.PUBLISHED)
+        raise UserError(f"There is no {benchmark} to download; {names} can be.")
+    file = official.fetch(official.PUBLISHED[benchmark], official.folder(), console)
+    console.print(f"The problems are in {file}.", highlight=False)
+    return file
 
 
 def _print(found: dict[str, Any], console: "Console") -> None:

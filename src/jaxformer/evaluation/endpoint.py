@@ -4,14 +4,14 @@ import concurrent.futures
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 from jaxformer.errors import UserError
-from jaxformer.generation import Completion, Request
+from jaxformer.generation import Completion, Request, Score
 from jaxformer.transcript import find_cut
 
 TRIES = 5
@@ -21,9 +21,15 @@ PATIENCE = 600.0
 KEY = "OPENAI_API_KEY"
 """The environment variable with the endpoint's key, if it wants one."""
 
+_T = TypeVar("_T")
+
+
+class Unscored(UserError):
+    """The endpoint does not tell how likely a prompt's tokens are."""
+
 
 class Endpoint:
-    """Completes requests by `POST URL/completions`; a writer for the runner.
+    """Completes and scores texts by `POST URL/completions`; a writer for the runner.
 
     Completions are streamed, and given up as soon as a stop rule has cut them: the rules of a turn
     cannot be said in the endpoint's own terms.
@@ -50,14 +56,16 @@ class Endpoint:
         self._next = 0
         self._ended = threading.Event()
         try:
-            self._client.get(f"{self._url}/models", timeout=10.0)
+            models = self._client.get(f"{self._url}/models", timeout=10.0)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._down(error) from error
+        self._context = _context(models, model)
 
     def submit(self, request: Request) -> int:
         """Send a request and return its number."""
         number, self._next = self._next, self._next + 1
-        self._running[self._threads.submit(self._complete, request)] = number
+        future = self._threads.submit(self._insist, lambda: self._complete(request))
+        self._running[future] = number
         return number
 
     def step(self) -> dict[int, Completion]:
@@ -71,16 +79,27 @@ class Endpoint:
         )
         return {self._running.pop(future): future.result() for future in done}
 
+    def score(self, texts: Sequence[str]) -> list[Score]:
+        """Score texts by their echo; of the tokens only the places in the text are known.
+
+        Raises:
+            Unscored: If the endpoint sends back no prompts with log-probabilities.
+            UserError: If it is down or refuses a text.
+        """
+        futures = [self._threads.submit(self._insist, lambda t=t: self._echo(t)) for t in texts]
+        return [future.result() for future in futures]
+
     def close(self) -> None:
         """Give up what is on its way."""
         self._ended.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
-    def _complete(self, request: Request) -> Completion:
+    def _insist(self, ask: Callable[[], _T]) -> _T:
+        """Ask again where the endpoint is busy or fails."""
         for attempt in range(TRIES):
             try:
-                return self._try(request)
+                return ask()
             except httpx.HTTPStatusError as error:
                 status = error.response.status_code
                 if (status != 429 and status < 500) or attempt == TRIES - 1:
@@ -92,11 +111,15 @@ class Endpoint:
             except httpx.HTTPError as error:
                 if attempt == TRIES - 1:
                     raise self._down(error) from error
+            except json.JSONDecodeError as error:
+                raise UserError(
+                    f"The endpoint {self._url} answers what is no JSON; is it OpenAI-compatible?"
+                ) from error
             if self._ended.wait(2**attempt / 2):
                 break
         raise UserError("The evaluation was ended.")
 
-    def _try(self, request: Request) -> Completion:
+    def _complete(self, request: Request) -> Completion:
         asked = {
             "model": self._model,
             "prompt": request.prompt,
@@ -109,7 +132,9 @@ class Endpoint:
         }
         if request.top_k:
             asked["top_k"] = request.top_k  # not OpenAI's, but most servers know it
-        raw, reason, logprobs = "", "end of text", []
+        if self._context:  # a long history loses its start; vLLM knows how
+            asked["truncate_prompt_tokens"] = self._context - request.max_new_tokens
+        raw, reason, logprobs = "", "", []
         with self._client.stream("POST", f"{self._url}/completions", json=asked) as response:
             if response.is_error:
                 response.read()
@@ -118,11 +143,41 @@ class Endpoint:
                 raw += choice.get("text") or ""
                 known = (choice.get("logprobs") or {}).get("token_logprobs") or []
                 logprobs += [value for value in known if value is not None]
-                if choice.get("finish_reason") == "length":
-                    reason = "length"
+                if ended := choice.get("finish_reason"):
+                    reason = "length" if ended == "length" else "end of text"
                 if cut := find_cut(raw, request.stops):
                     return Completion(raw[: cut.position], raw, cut.reason, (), tuple(logprobs))
+        if not reason:
+            raise httpx.RemoteProtocolError("its answer is no stream of events, or ends early")
         return Completion(raw, raw, reason, (), tuple(logprobs))
+
+    def _echo(self, text: str) -> Score:
+        asked = {
+            "model": self._model,
+            "prompt": text,
+            "max_tokens": 1,  # some servers refuse 0
+            "temperature": 0.0,
+            "logprobs": 1,
+            "echo": True,
+        }
+        response = self._client.post(f"{self._url}/completions", json=asked)
+        if response.status_code in (400, 404, 422):
+            said = response.text[:200].strip()
+            raise Unscored(f"The endpoint {self._url} refuses to score a text ({said}).")
+        response.raise_for_status()
+        [choice, *_] = response.json().get("choices") or [{}]
+        known = choice.get("logprobs") or {}
+        starts, logprobs = known.get("text_offset") or [], known.get("token_logprobs") or []
+        echoed = (choice.get("text") or "").startswith(text)
+        if not echoed or not 1 < len(starts) == len(logprobs):
+            raise Unscored(f"The endpoint {self._url} does not echo prompts with their logprobs.")
+        ends = [*starts[1:], len(text)]
+        inside = [
+            ((start, end), logprob)
+            for start, end, logprob in zip(starts, ends, logprobs, strict=True)
+            if start < len(text)
+        ]
+        return Score((), tuple(span for span, _ in inside), tuple(value for _, value in inside))
 
     def _down(self, error: Exception) -> UserError:
         reason = str(error) or type(error).__name__
@@ -132,10 +187,22 @@ class Endpoint:
         )
 
 
+def _context(models: httpx.Response, model: str) -> int | None:
+    """Return a model's context, if the endpoint tells, as vLLM does."""
+    try:
+        known = {each["id"]: each.get("max_model_len") for each in models.json()["data"]}
+    except (ValueError, KeyError, TypeError):
+        return None
+    return known.get(model)
+
+
 def _choices(response: httpx.Response) -> Iterator[dict[str, Any]]:
     """Yield the pieces of a stream of server-sent events."""
     for line in response.iter_lines():
         data = line.removeprefix("data:").strip()
         if not line.startswith("data:") or data == "[DONE]":
             continue
-        yield from json.loads(data).get("choices") or []
+        event = json.loads(data)
+        if error := event.get("error"):
+            raise httpx.RemoteProtocolError(f"it says {json.dumps(error)[:200]}")
+        yield from event.get("choices") or []

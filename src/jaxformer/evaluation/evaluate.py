@@ -2,7 +2,11 @@
 
 import contextlib
 import dataclasses
+import functools
+import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +28,20 @@ from jaxformer.errors import UserError
 from jaxformer.evaluation import manifest as manifests
 from jaxformer.evaluation import perplexities
 from jaxformer.evaluation.cluster import judged_on_ray
-from jaxformer.evaluation.endpoint import Endpoint
+from jaxformer.evaluation.endpoint import Endpoint, Unscored
 from jaxformer.evaluation.exam import Exam, Key
 from jaxformer.evaluation.figures import figures
 from jaxformer.evaluation.manifest import Manifest, Subject
 from jaxformer.evaluation.multi_turn import MultiTurn
 from jaxformer.evaluation.runner import Drawing, Runner, complete, judge_all
+from jaxformer.evaluation.samples import FILE as SAMPLES
 from jaxformer.evaluation.samples import Judging, read_completions, read_samples
+from jaxformer.evaluation.vllm import Vllm
 from jaxformer.generation import Engine
+from jaxformer.generation import score as score_texts
+from jaxformer.synthesis.perplexity import Scorer
+
+log = logging.getLogger("jaxformer")
 
 FIGURES = "figures.json"
 
@@ -89,8 +99,10 @@ def of_model(
             return judged_on_ray(lambda: make(load(name, dtype=dtype)), keys)
         return make(model).judged(keys)
 
-    subject = Subject.of(model)
-    return evaluate(setting, subject, drawing, folder, judged=judged, console=console, model=model)
+    return evaluate(
+        setting, Subject.of(model), drawing, folder,
+        judged=judged, console=console, scorer=functools.partial(score_texts, model, keep_end=True),
+    )  # fmt: skip
 
 
 def of_endpoint(
@@ -101,12 +113,33 @@ def of_endpoint(
     Raises:
         UserError: If the endpoint is down or refuses, or as `evaluate`.
     """
-    with contextlib.closing(Endpoint(url, name, drawing.rows)) as writer:
+    with contextlib.closing(Endpoint(url, name, drawing.rows)) as endpoint:
         limits, unprotected = setting.limits, setting.unprotected
-        runner = Runner(setting.exam, writer, drawing, limits, unprotected=unprotected)
+        runner = Runner(setting.exam, endpoint, drawing, limits, unprotected=unprotected)
         return evaluate(
-            setting, Subject(name), drawing, folder, judged=runner.judged, console=console
-        )
+            setting, Subject(name, engine=url), drawing, folder,
+            judged=runner.judged, console=console, scorer=endpoint.score,
+        )  # fmt: skip
+
+
+def of_vllm(
+    setting: Setting, name: str, dtype: str, drawing: Drawing, folder: Path, *, console: Console
+) -> dict[str, Any]:
+    """Measure a model that vLLM runs.
+
+    Raises:
+        UserError: If vLLM is not installed or cannot load the model, or as `evaluate`.
+    """
+    writer = Vllm(name, dtype)
+    drawing = dataclasses.replace(drawing, context=writer.context)
+    limits, unprotected = setting.limits, setting.unprotected
+    runner = Runner(setting.exam, writer, drawing, limits, unprotected=unprotected)
+    weights = manifests.digest_of_weights(name)
+    subject = Subject(name, weights, dtype=dtype, engine=f"vllm {version('vllm')}")
+    return evaluate(
+        setting, subject, drawing, folder,
+        judged=runner.judged, console=console, scorer=writer.score,
+    )  # fmt: skip
 
 
 def evaluate(
@@ -117,7 +150,7 @@ def evaluate(
     *,
     judged: Callable[[Sequence[Key]], Judging],
     console: Console,
-    model: Model | None = None,
+    scorer: Scorer,
 ) -> dict[str, Any]:
     """Write and judge samples, go on where a run was ended, and return the figures.
 
@@ -128,28 +161,14 @@ def evaluate(
         folder: Where everything goes.
         judged: Writes and judges samples, such as `runner.Runner.judged`.
         console: Where progress is shown.
-        model: Measures the perplexity of multi-turn prompts, if given.
+        scorer: Measures the perplexity of multi-turn prompts.
 
     Raises:
         UserError: If the folder holds another run or has no room.
     """
     drawn = dataclasses.asdict(drawing)
     del drawn["rows"]  # of which the result is independent
-    manifest = Manifest(
-        benchmark=setting.benchmark,
-        problems=manifests.digest(setting.file),
-        model=subject.name,
-        weights=subject.weights,
-        parameters=subject.parameters,
-        dtype=subject.dtype,
-        mode=setting.mode,
-        history=setting.history,
-        scorer=setting.scorer,
-        drawing=drawn,
-        limits=dataclasses.asdict(setting.limits),
-        tier=sandbox.probe().tier,
-        software=manifests.software(),
-    )
+    manifest = describe(setting, subject, drawn)
     with room(folder):
         manifests.open_folder(folder, manifest)
         with alone(folder, "evaluation"), _progress(console) as progress:
@@ -157,14 +176,20 @@ def evaluate(
                 setting.exam, drawing.samples, judged, folder, _show(progress, setting.benchmark)
             )
             samples = read_samples(path)
-            if model and isinstance(setting.exam, MultiTurn):
+            measured = {}
+            if isinstance(setting.exam, MultiTurn):
                 task = progress.add_task("prompt perplexity", total=None, score="")
-                perplexities.measure(
-                    model, setting.exam, samples, folder,
-                    lambda done, total: progress.update(task, completed=done, total=total),
-                )  # fmt: skip
+                try:
+                    perplexities.measure(
+                        scorer, setting.exam, samples, folder,
+                        lambda done, total: progress.update(task, completed=done, total=total),
+                    )  # fmt: skip
+                except Unscored as error:
+                    log.warning("%s Prompt perplexity is left out.", error)
+                else:
+                    measured = perplexities.read(folder)
                 progress.remove_task(task)
-            found = head(manifest) | figures(setting.exam, samples, perplexities.read(folder))
+            found = head(manifest) | figures(setting.exam, samples, measured)
             save_json(folder / FIGURES, found)
     return found
 
@@ -181,26 +206,48 @@ def score(
         console: Where progress is shown.
 
     Raises:
-        UserError: If the samples cannot be read or do not belong to the benchmark.
+        UserError: If the samples cannot be read or do not belong to the benchmark, or there is a
+            run in the folder.
     """
+    if folder is not None and any((folder / n).exists() for n in (manifests.FILE, SAMPLES)):
+        raise UserError(f"{folder} holds a run already; choose another --out.")
     written = read_completions(completions, setting.exam)
     with _progress(console) as progress:
         samples = judge_all(
             setting.exam, written, setting.limits,
             unprotected=setting.unprotected, on_progress=_show(progress, setting.benchmark),
         )  # fmt: skip
-    found = {"benchmark": setting.benchmark, "scored": str(completions)}
-    found |= figures(setting.exam, samples)
+    of_case = max(Counter(sample.key[:3] for sample in samples).values())
+    subject = Subject(completions.name, manifests.digest(completions), engine="")
+    manifest = describe(setting, subject, {"samples": of_case})
+    found = head(manifest) | figures(setting.exam, samples)
     if folder is not None:
         with room(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / "samples.jsonl"
-            if path.exists() and path.samefile(completions):
-                raise UserError(f"{path} would replace what it is made of; choose another --out.")
-            with whole(path) as part:
+            manifests.open_folder(folder, manifest)
+            with whole(folder / SAMPLES) as part:
                 part.write_text("".join(s.line() + "\n" for s in samples), "utf-8")
             save_json(folder / FIGURES, found)
     return found
+
+
+def describe(setting: Setting, subject: Subject, drawing: dict[str, Any]) -> Manifest:
+    """Return the manifest of a run."""
+    return Manifest(
+        benchmark=setting.benchmark,
+        problems=manifests.digest(setting.file),
+        model=subject.name,
+        weights=subject.weights,
+        parameters=subject.parameters,
+        dtype=subject.dtype,
+        engine=subject.engine,
+        mode=setting.mode,
+        history=setting.history,
+        scorer=setting.scorer,
+        drawing=drawing,
+        limits=dataclasses.asdict(setting.limits),
+        tier=sandbox.probe().tier,
+        software=manifests.software(),
+    )
 
 
 def head(manifest: Manifest) -> dict[str, Any]:
@@ -211,8 +258,8 @@ def head(manifest: Manifest) -> dict[str, Any]:
         "model": manifest.model,
         "dtype": manifest.dtype,
         "samples": drawing["samples"],
-        "temperature": drawing["temperature"],
-        "candidates": drawing["candidates"],
+        "temperature": drawing.get("temperature"),
+        "candidates": drawing.get("candidates"),
     }
 
 

@@ -75,6 +75,10 @@ class Exam(Protocol):
         """Return all that is to be written, in the order of the samples file."""
         ...
 
+    def repeats(self, key: Key) -> bool:
+        """Whether a sample is of a case that counts no more, for it repeats another's inputs."""
+        ...
+
     def step(self, key: Key, codes: Sequence[str]) -> Step | None:
         """Return what comes after the code that is there already; None when all is written."""
         ...

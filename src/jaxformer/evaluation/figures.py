@@ -41,7 +41,8 @@ def figures(
     if "multi" in found and "single" in found:
         multi, single = problem_rates(modes["multi"]), problem_rates(modes["single"])
         both = [name for name in multi if name in single]
-        found["difference"] = difference([multi[n] for n in both], [single[n] for n in both])
+        if both:
+            found["difference"] = difference([multi[n] for n in both], [single[n] for n in both])
     return found
 
 

@@ -44,6 +44,8 @@ class Schema(BaseModel):
 def read_lines(path: Path) -> Iterator[Line]:
     """Yield the objects of a JSON Lines file, also compressed (`.gz`); empty lines do not count.
 
+    A file that is one JSON list will do, too; the number of an object is then its place in it.
+
     Raises:
         UserError: If the file cannot be read, or a line is no JSON object.
     """
@@ -58,6 +60,16 @@ def read_lines(path: Path) -> Iterator[Line]:
         raise UserError(f"{path} is not a whole gzip file; download it again.") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+    if content.lstrip().startswith("["):
+        try:
+            objects = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{path}: no JSON ({error}).") from error
+        for number, fields in enumerate(objects, 1):
+            if not isinstance(fields, dict):
+                raise UserError(f"{path}, object {number}: no JSON object.")
+            yield Line(path, number, fields)
+        return
     for number, text in enumerate(content.split("\n"), 1):
         if not text.strip():
             continue

@@ -69,6 +69,10 @@ class Functions:
             Key(p.id, "function", 0, sample) for p in self.problems for sample in range(samples)
         ]
 
+    def repeats(self, key: Key) -> bool:  # noqa: ARG002
+        """No case is another's repetition."""
+        return False
+
     def step(self, key: Key, codes: Sequence[str]) -> Step | None:
         """Return the only step."""
         prompt = self._by_id[key.problem].prompt

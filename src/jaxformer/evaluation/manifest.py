@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from jaxformer.checkpoints import Model
 from jaxformer.checkpoints.hub import find
+from jaxformer.data.atomic import whole
 from jaxformer.errors import UserError
 from jaxformer.model import count
 
@@ -34,11 +35,14 @@ class Manifest(BaseModel):
     parameters: int
     """0 where it is not known."""
     dtype: str
+    engine: str
+    """What ran the model: `jaxformer`, vLLM's version, an endpoint's address; empty where the
+    samples were made elsewhere."""
     mode: str
     history: str
     scorer: str
     drawing: dict[str, Any]
-    """How samples are drawn (`runner.Drawing`)."""
+    """How samples are drawn (`runner.Drawing`), as far as it is known."""
     limits: dict[str, Any]
     """What programs may use (`sandbox.Limits`)."""
     tier: str
@@ -55,12 +59,14 @@ class Subject:
         weights: SHA-256 of its files, empty where an endpoint holds them.
         parameters: How many, 0 where it is not known.
         dtype: Of the computation, empty where it is not known.
+        engine: What runs it.
     """
 
     name: str
     weights: str = ""
     parameters: int = 0
     dtype: str = ""
+    engine: str = "jaxformer"
 
     @classmethod
     def of(cls, model: Model) -> "Subject":
@@ -92,10 +98,10 @@ def digest_of_weights(name: str) -> str:
     """Return the SHA-256 of a model's files of weights together."""
     folder = find(name)
     files = sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")])
-    whole = hashlib.sha256()
+    together = hashlib.sha256()
     for file in files:
-        whole.update(digest(file).encode())
-    return whole.hexdigest()
+        together.update(digest(file).encode())
+    return together.hexdigest()
 
 
 def open_folder(folder: Path, manifest: Manifest) -> None:
@@ -105,19 +111,30 @@ def open_folder(folder: Path, manifest: Manifest) -> None:
         UserError: If another run is there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / FILE
-    if path.exists():
-        before, now = read_manifest(folder).model_dump(), manifest.model_dump()
-        other = [name for name in now if before[name] != now[name]]
-        if other:
-            raise UserError(
-                f"{folder} holds a run with another {other[0]} ({_short(before[other[0]])}, now "
-                f"{_short(now[other[0]])}); choose another --out."
-            )
+    begun = any(path.stat().st_size for path in folder.glob("samples*.jsonl"))
+    if begun and (folder / FILE).exists():
+        before, now = (_flat(each) for each in (read_manifest(folder), manifest))
+        for name in now | before:
+            if before.get(name) != now.get(name):
+                raise UserError(
+                    f"{folder} holds a run with another {name} ({_short(before.get(name))}, now "
+                    f"{_short(now.get(name))}); choose another --out."
+                )
         return
-    part = path.with_name(f".{FILE}.part")
-    part.write_text(manifest.model_dump_json(indent=1) + "\n", "utf-8")
-    part.replace(path)
+    with whole(folder / FILE) as part:
+        part.write_text(manifest.model_dump_json(indent=1) + "\n", "utf-8")
+
+
+def _flat(manifest: Manifest) -> dict[str, Any]:
+    """Return the settings with those inside others by names of their own."""
+    found: dict[str, Any] = {}
+    for name, value in manifest.model_dump().items():
+        found |= (
+            {f"{name}.{k}": v for k, v in value.items()}
+            if isinstance(value, dict)
+            else {name: value}
+        )
+    return found
 
 
 def read_manifest(folder: Path) -> Manifest:

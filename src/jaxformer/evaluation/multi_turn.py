@@ -29,7 +29,8 @@ class MultiTurn:
         modes: How.
         history: Whose code earlier turns hold: the model's `own`, or the `reference` solution's, so
             that the model writes the last turn only.
-        rules: How programs are run and judged; see `observe`.
+        rules: How programs are run and judged; see `observe`. By the published ones a case that
+            repeats another's inputs counts again.
     """
 
     problems: Sequence[Problem]
@@ -55,9 +56,15 @@ class MultiTurn:
             Key(problem.id, mode, case, sample)
             for mode in self.modes
             for problem in self.problems
-            for case in range(len(problem.cases))
+            for case in self._cases(problem)
             for sample in range(samples)
         ]
+
+    def repeats(self, key: Key) -> bool:
+        """Whether it is of a case that counts no more, for it repeats another's inputs."""
+        problem = self._by_id.get(key.problem)
+        cases = range(len(problem.cases)) if problem else ()
+        return problem is not None and key.case in cases and key.case not in self._cases(problem)
 
     def step(self, key: Key, codes: Sequence[str]) -> Step | None:
         """Return the next turn."""
@@ -98,6 +105,9 @@ class MultiTurn:
         program = self.program(key, codes)
         found = observe.run(program, self.rules, limits, unprotected=unprotected)
         return judge_answer(found, self._problem(key).expected(key.case), self.rules)
+
+    def _cases(self, problem: Problem) -> Sequence[int]:
+        return range(len(problem.cases)) if self.rules == "published" else problem.distinct
 
     def _problem(self, key: Key) -> Problem:
         return self._by_id[key.problem]

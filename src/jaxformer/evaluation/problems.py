@@ -3,9 +3,11 @@
 A problem's prompts are `str.format` templates; each case's inputs filled in make another program.
 """
 
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -80,14 +82,17 @@ class Problem:
         """Return what the program of a case shall print."""
         return self.cases[case][1]
 
+    @cached_property
+    def distinct(self) -> list[int]:
+        """Numbers of the cases that repeat no earlier one's inputs."""
+        first: dict[str, int] = {}
+        for number, (inputs, _) in enumerate(self.cases):
+            first.setdefault(json.dumps(inputs, sort_keys=True), number)
+        return list(first.values())
 
-def read_problems(path: Path, *, as_published: bool = False) -> list[Problem]:
-    """Read problems of the MTPB schema (`docs/formats.md`).
 
-    Args:
-        path: A JSONL file, also compressed (`.gz`).
-        as_published: Whether a case that repeats another's inputs counts again, as in the
-            published evaluation; otherwise it is left out.
+def read_problems(path: Path) -> list[Problem]:
+    """Read problems of the MTPB schema (`docs/formats.md`) from a JSONL file, also compressed.
 
     Raises:
         UserError: If the file cannot be read, a field is missing or wrong, or an id comes twice;
@@ -95,7 +100,7 @@ def read_problems(path: Path, *, as_published: bool = False) -> list[Problem]:
     """
     problems: dict[str, Problem] = {}
     for line in read_lines(path):
-        problem = _problem(line, as_published)
+        problem = _problem(line)
         if problem.id in problems:
             raise line.wrong(f"id: {problem.id} is the id of another problem, too")
         problems[problem.id] = problem
@@ -104,7 +109,7 @@ def read_problems(path: Path, *, as_published: bool = False) -> list[Problem]:
     return list(problems.values())
 
 
-def _problem(line: Line, as_published: bool) -> Problem:
+def _problem(line: Line) -> Problem:
     fields: _Fields = line.check(_Fields)
     if len(fields.outputs) < len(fields.inputs):
         raise line.wrong(
@@ -118,8 +123,6 @@ def _problem(line: Line, as_published: bool) -> Problem:
     if fields.solution is not None and len(fields.solution) != len(fields.prompts):
         raise line.wrong("solution: one code a prompt is needed")
     cases = list(zip(fields.inputs, fields.outputs, strict=False))
-    if not as_published:
-        cases = [c for i, c in enumerate(cases) if c[0] not in fields.inputs[:i]]
     templates: Sequence[tuple[str, list[str] | None]]
     templates = (("prompts", fields.prompts), ("solution", fields.solution))
     for name, texts in templates:

@@ -16,7 +16,7 @@ from jaxformer.evaluation.figures import difference, problem_rates
 from jaxformer.evaluation.files import read_object
 from jaxformer.evaluation.manifest import Manifest, read_manifest
 from jaxformer.evaluation.paper import TABLES
-from jaxformer.evaluation.samples import Sample, read_samples
+from jaxformer.evaluation.samples import FILE, Sample, read_samples
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +25,6 @@ MODES = {"multi": "multi-turn", "single": "single-turn", "function": "pass@1"}
 PARTS = {"by_difficulty": "difficulty", "by_category": "category", "by_turns": "turns"}
 WIDTH = 6.4
 """Of a plot, in inches."""
-_SHADES = (1.0, 0.55, 0.3, 0.15)
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
         manifest = read_manifest(folder)
         if not (folder / FIGURES).exists():
             raise UserError(f"{folder} is not finished; give its evaluate command again.")
-        samples = read_samples(folder / "samples.jsonl")
+        samples = read_samples(folder / FILE)
         figures = read_object(folder / FIGURES)
         name = folder.resolve().name
         runs.append(Run(name, manifest, figures, samples, perplexities.read(folder)))
@@ -120,7 +119,7 @@ def render(runs: Sequence[Run]) -> str:
             plots[part] = lambda part=part: _by_part(runs, modes, part)
     if any(run.perplexities for run in runs):
         plots["perplexity"] = lambda: _perplexity(runs)
-    if len({run.manifest.parameters for run in runs}) > 1:
+    if len({run.manifest.parameters for run in runs} - {0}) > 1:
         plots["sizes"] = lambda: _sizes(runs, modes)
     return look.render(
         "jaxformer.evaluation", "report.html", plots,
@@ -157,6 +156,11 @@ def _axes(figure: "Figure", labels: tuple[str, str] | None = None) -> Any:
     return axes
 
 
+def _shade(number: int, many: int) -> float:
+    """Return how strong the colour of one of many is, the first the strongest."""
+    return 1 - 0.85 * number / max(many, 2)
+
+
 def _log(axes: Any) -> None:
     """Make the lower axis logarithmic, its numbers written out."""
     from matplotlib.ticker import LogLocator, NullFormatter
@@ -182,7 +186,7 @@ def _bars(
             y = place + (number - (many - 1) / 2) * 0.8 / many
             value = 100 * figures["pass_rate"]
             low, high = (100 * end for end in figures["interval"])
-            shade = _SHADES[number % len(_SHADES)]
+            shade = _shade(number, many)
             axes.barh(y, value, 0.72 / many, color=COLOURS["accent"], alpha=shade)
             axes.plot([low, high], [y, y], color=COLOURS["ink"], linewidth=1)
             axes.text(high + 1, y, f"{value:.1f}", va="center", color=COLOURS["muted"], fontsize=8)
@@ -196,7 +200,7 @@ def _bars(
         from matplotlib.patches import Patch
 
         handles = [
-            Patch(color=COLOURS["accent"], alpha=_SHADES[i % len(_SHADES)], label=name)
+            Patch(color=COLOURS["accent"], alpha=_shade(i, many), label=name)
             for i, name in enumerate(legend)
         ]
         figure.legend(handles=handles, loc="outside lower left", frameon=False, ncols=2)
@@ -232,6 +236,8 @@ def _perplexity(runs: Sequence[Run]) -> "Figure":
     figure = Figure((WIDTH, 3.2), layout="constrained")
     axes = _axes(figure, ("perplexity of a problem's prompts", "pass rate, %"))
     for number, run in enumerate(runs):
+        colour = COLOURS["accent" if number % 2 == 0 else "loss"]
+        shade = 0.7 * _shade(number // 2, (len(runs) + 1) // 2)
         for mode, marker in (("multi", "o"), ("single", "x")):
             rates = run.rates(mode)
             names = [name for name in rates if (name, mode) in run.perplexities]
@@ -239,8 +245,8 @@ def _perplexity(runs: Sequence[Run]) -> "Figure":
                 axes.scatter(
                     [run.perplexities[name, mode] for name in names],
                     [100 * rates[name] for name in names],
-                    s=14, marker=marker, color=COLOURS["accent" if number == 0 else "loss"],
-                    alpha=0.6, label=f"{run.name}, {MODES[mode]}", linewidths=1,
+                    s=14, marker=marker, color=colour, alpha=shade,
+                    label=f"{run.name}, {MODES[mode]}", linewidths=1,
                 )  # fmt: skip
     _log(axes)
     figure.legend(loc="outside lower left", frameon=False, ncols=2)
@@ -254,7 +260,7 @@ def _sizes(runs: Sequence[Run], modes: Sequence[str]) -> "Figure":
     figure = Figure((WIDTH, 3.2), layout="constrained")
     axes = _axes(figure, ("parameters", "pass rate, %"))
     for number, mode in enumerate(modes):
-        having = [run for run in runs if mode in run.modes()]
+        having = [run for run in runs if run.manifest.parameters and mode in run.modes()]
         having.sort(key=lambda run: run.manifest.parameters)
         points = [(run.manifest.parameters, run.modes()[mode]) for run in having]
         values = [100 * found["pass_rate"] for _, found in points]

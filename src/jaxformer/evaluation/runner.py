@@ -12,7 +12,7 @@ from typing import Protocol
 
 from jaxformer import sandbox
 from jaxformer.evaluation.exam import Exam, Key, Step, seed_of
-from jaxformer.evaluation.samples import Collection, Judging, Sample, Written
+from jaxformer.evaluation.samples import FILE, Collection, Judging, Sample, Written
 from jaxformer.generation import Completion, Request
 from jaxformer.synthesis.candidates import candidate_seed, choose
 from jaxformer.transcript import clean
@@ -48,6 +48,9 @@ class Drawing:
         context: Tokens of the model's context; a step leaves at least half of it to its prompt.
         candidates: Of each step; with more than one, execution chooses among them.
         rows: Requests that the writer decodes at one time.
+
+    Raises:
+        UserError: If a value is out of its range.
     """
 
     samples: int = 1
@@ -59,6 +62,10 @@ class Drawing:
     context: int = 2048
     candidates: int = 1
     rows: int = 32
+
+    def __post_init__(self) -> None:
+        most = self.max_new_tokens or 1
+        Request("", most, self.temperature, self.top_p, self.top_k, self.seed)  # refuses bad ones
 
 
 @dataclass
@@ -173,9 +180,11 @@ class Runner:
         completion, step = program.candidates[place], program.step
         assert step is not None
         code = completion.text if program.key.mode == "function" else clean(completion.text)
+        logprobs = completion.logprobs
         return Written(
             step.prompt, code, completion.raw, completion.stop_reason, program.seeds[place],
-            round(math.fsum(completion.logprobs), 6), len(completion.tokens), place,
+            round(math.fsum(logprobs), 6) if logprobs or not completion.raw else None,
+            len(logprobs), place,
         )  # fmt: skip
 
     def _choose(self, program: _Program) -> int:
@@ -183,7 +192,7 @@ class Runner:
         before = [turn.code for turn in program.turns]
         return choose(
             [self._exam.program(program.key, [*before, one.code]) for one in written],
-            [one.logprob for one in written],
+            [one.logprob or 0.0 for one in written],
             self._limits, unprotected=self._unprotected,
         )  # fmt: skip
 
@@ -213,7 +222,7 @@ def complete(
     Returns:
         The file of all samples.
     """
-    finished = folder / "samples.jsonl"
+    finished = folder / FILE
     if finished.exists():
         return finished
     keys = exam.keys(samples)
@@ -231,7 +240,7 @@ def complete(
 
 def judge_all(
     exam: Exam,
-    completions: Sequence[tuple[Key, list[str]]],
+    completions: Sequence[tuple[Key, tuple[Written, ...]]],
     limits: sandbox.Limits,
     *,
     unprotected: bool = False,
@@ -239,10 +248,10 @@ def judge_all(
 ) -> list[Sample]:
     """Judge what was written elsewhere, in its order."""
 
-    def one(written: tuple[Key, list[str]]) -> Sample:
-        key, codes = written
+    def one(written: tuple[Key, tuple[Written, ...]]) -> Sample:
+        key, turns = written
+        codes = [turn.code for turn in turns]
         verdict = exam.judge(key, codes, limits, unprotected=unprotected)
-        turns = tuple(Written("", code) for code in codes)
         return Sample(key, turns, verdict, exam.program(key, codes))
 
     samples: list[Sample] = []

