@@ -5,8 +5,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-RANKED = 128
-"""Tokens that are ranked by likelihood before a draw; rarely are more needed."""
+RANKED = (16, 128)
+"""Tokens that are ranked by likelihood before a draw: the few that mostly do, then more."""
 
 
 class Sampling(NamedTuple):
@@ -71,15 +71,19 @@ def _draw(scores: jax.Array, sampling: Sampling, positions: jax.Array) -> jax.Ar
     def noise(count: int) -> jax.Array:
         return jax.vmap(lambda key: jax.random.gumbel(key, (count,)))(keys)
 
-    few = min(RANKED, entries)
-    drawn, certain = _by_rank(*jax.lax.top_k(logprobs, few), noise(few), sampling)
+    def rank(few: int) -> tuple[jax.Array, jax.Array]:
+        return _by_rank(*jax.lax.top_k(logprobs, few), noise(few), sampling)
+
+    few, more = (min(count, entries) for count in RANKED)
+    found = rank(few)
+    drawn, certain = jax.lax.cond(found[1].all(), lambda: found, lambda: rank(more))
     free = (sampling.top_p >= 1) & (sampling.top_k <= 0) & (sampling.temperature > 0)
 
     def among_all() -> jax.Array:
         noise_of_all = noise(entries)
 
         def ranked() -> jax.Array:
-            found, _ = _by_rank(*jax.lax.top_k(logprobs, entries), noise_of_all, sampling)
+            found, _ = rank(entries)
             return jnp.where(certain, drawn, found)
 
         found = jax.lax.cond((free | certain).all(), lambda: drawn, ranked)

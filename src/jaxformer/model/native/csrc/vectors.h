@@ -21,7 +21,10 @@ static inline void store(void* to, V v) {
   std::memcpy(to, &v, sizeof v);
 }
 
-static inline f32x16 splat(float x) { return f32x16{} + x; }
+// Lane by lane: as a sum with zeros it would cost an addition, and could not come from memory.
+static inline f32x16 splat(float x) {
+  return f32x16{x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};
+}
 static inline i32x16 splat(int32_t x) { return i32x16{} + x; }
 static inline f32x16 as_float(u32x16 v) { return (f32x16)v; }
 
