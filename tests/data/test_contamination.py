@@ -128,6 +128,16 @@ def test_numbers_in_a_row_are_no_overlap(tmp_path):
     assert benchmarks.find([numbers, planted]) == [None, "grid.jsonl:1"]
 
 
+def test_numbers_beside_words_do_not_hide_them(tmp_path):
+    short = {"prompt": "Find the lonely heron of a list.", "input": str(list(range(1, 12)))}
+    two = {"prompts": ["Add 3, 4, 5 and 6 to bag.", "Take 3, 4, 5 and 6 from bag."]}
+    (tmp_path / "p.jsonl").write_text(json.dumps(short) + "\n" + json.dumps(two) + "\n")
+    benchmarks = read_benchmarks([str(tmp_path / "p.jsonl")], 10)
+    code = "".join(f"# {prompt}\nx = 1\n" for prompt in two["prompts"])
+    texts = [f"# {short['prompt']}\n", code, "x = [3, 4, 5, 6]\ny = [1, 2, 3, 4, 5, 6, 7]\n"]
+    assert benchmarks.find(texts) == ["p.jsonl:1", "p.jsonl:2", None]
+
+
 def test_odd_templates_and_characters_do_no_harm(tmp_path):
     prompts = ["Use {a.real} and {a:99999999999} and {b!r} and {} of the nine lighthouses, {a}."]
     problem = {"prompts": prompts, "inputs": [{"a": 7}, "no case"], "odd": "\ud800 lone"}

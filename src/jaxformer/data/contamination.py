@@ -53,10 +53,12 @@ class Benchmarks:
         """What is looked for, by length in words."""
         found: dict[int, list[tuple[str, int]]] = {}
         for number, problem in enumerate(self.problems):
-            lengths = [count_words(text) for text in problem.texts]
+            lengths = [
+                count_words(text) if _tells(text, self.ngram) else 0 for text in problem.texts
+            ]
             n = min(self.ngram, max(lengths, default=0))
             for text, length in zip(problem.texts, lengths, strict=True):
-                if length >= n >= SHORTEST and _telling(text, n).any():
+                if length >= n >= SHORTEST and _tells(text, n):
                     found.setdefault(n, []).append((text, number))
         return {n: _Grams.of(n, texts) for n, texts in sorted(found.items())}
 
@@ -80,7 +82,11 @@ class Benchmarks:
         found = []
         for number, problem in enumerate(self.problems):
             lengths = {text: count_words(text) for text in dict.fromkeys(problem.texts)}
-            shorts = [text for text, n in lengths.items() if SHORTEST <= n < self.ngram]
+            shorts = [
+                text
+                for text, n in lengths.items()
+                if SHORTEST <= n < self.ngram and _tells(text, n)
+            ]
             words = list(dict.fromkeys(_words(text) for text in shorts))
             if len(words) > 1:
                 found.append((number, words))
@@ -90,12 +96,11 @@ class Benchmarks:
     def _shorts(self) -> "_Grams | None":
         """The beginnings of all short texts."""
         texts = [
-            (beginning, number)
+            (" ".join(text.split()[:SHORTEST]), number)
             for number, shorts in self._short_texts
             for text in shorts
-            if _telling(beginning := " ".join(text.split()[:SHORTEST]), SHORTEST).any()
         ]
-        return _Grams.of(SHORTEST, texts) if texts else None
+        return _Grams.of(SHORTEST, texts, every=True) if texts else None
 
     def _find_shorts(self, text: str) -> str | None:
         if self._shorts is None or self._shorts.owner(text) is None:
@@ -115,6 +120,12 @@ class Benchmarks:
 def _words(text: str) -> str:
     """Return the words of a text as `word_ngrams` sees them, each between two spaces."""
     return f" {' '.join(_WORD.findall(text.lower()))} "
+
+
+def _tells(text: str, n: int) -> bool:
+    """Tell whether any n words in a row, or all if there are fewer, count."""
+    n = min(n, count_words(text))
+    return n > 0 and bool(_telling(text, n).any())
 
 
 def _telling(text: str, n: int) -> np.ndarray:
@@ -139,8 +150,8 @@ class _Grams:
     """By the first bits of such a hash, whether there is any."""
 
     @classmethod
-    def of(cls, n: int, texts: list[tuple[str, int]]) -> "_Grams":
-        telling = [_telling(text, n) for text, _ in texts]
+    def of(cls, n: int, texts: list[tuple[str, int]], *, every: bool = False) -> "_Grams":
+        telling = [_telling(text, n) | every for text, _ in texts]
         parts = [word_ngrams(text, n)[t] for (text, _), t in zip(texts, telling, strict=True)]
         owners = np.repeat([number for _, number in texts], [len(part) for part in parts])
         hashes, first = np.unique(np.concatenate(parts), return_index=True)
