@@ -137,6 +137,14 @@ def test_samples_of_a_part_are_said_to_be_of_a_part(
 def test_a_function_may_be_called_check(tmp_path: Path):
     problem = {**MBPP, "code": "def check(n):\n    return n > 2",
                "test_list": ["assert check(3)", "assert not check(2)"]}  # fmt: skip
+    humaneval = {
+        "task_id": "Own/3", "prompt": "def check(xs):\n", "entry_point": "check",
+        "test": "def check(candidate):\n    assert candidate([1]) == 1\n",
+    }  # fmt: skip
+    exam = read_humaneval(write(tmp_path / "h.jsonl", humaneval))
+    for code, passed in (("    return len(xs)\n", True), ("    return xs\n", False)):
+        [key] = exam.keys(1)
+        assert exam.judge(key, [code], DEFAULT_LIMITS, unprotected=False).passed is passed
     exam = read_mbpp(write(tmp_path / "m.jsonl", problem))
     for code, passed in ((problem["code"], True), ("def check(n):\n    return n > 1", False)):
         [key] = exam.keys(1)

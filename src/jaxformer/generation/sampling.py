@@ -76,7 +76,12 @@ def _draw(scores: jax.Array, sampling: Sampling, positions: jax.Array) -> jax.Ar
 
     few, more = (min(count, entries) for count in RANKED)
     found = rank(few)
-    drawn, certain = jax.lax.cond(found[1].all(), lambda: found, lambda: rank(more))
+
+    def ranked_more() -> tuple[jax.Array, jax.Array]:
+        drawn, certain = rank(more)
+        return jnp.where(found[1], found[0], drawn), found[1] | certain
+
+    drawn, certain = jax.lax.cond(found[1].all(), lambda: found, ranked_more)
     free = (sampling.top_p >= 1) & (sampling.top_k <= 0) & (sampling.temperature > 0)
 
     def among_all() -> jax.Array:

@@ -120,7 +120,7 @@ def examine(job: Job, _settings: Settings) -> NoReturn:
         exec(compile(source, "<tests>", "exec", dont_inherit=True), names)
         own = names.get("check")
         if entry_point is not None and callable(own) and own is not candidate:
-            own(names[entry_point])
+            own(candidate)
         if peer.calls == calls:
             raise ValueError("the tests ask nothing of the program, not even by check(candidate)")
     except BaseException as error:
