@@ -12,7 +12,8 @@ def complete(cache: Path | str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "jaxformer.cli.main", *command],
         capture_output=True, text=True, check=True,
-        env=environment | {"XDG_CACHE_HOME": str(cache)},
+        env=environment
+        | {"XDG_CACHE_HOME": str(cache), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"},
     )  # fmt: skip
 
 

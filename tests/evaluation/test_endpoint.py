@@ -36,7 +36,7 @@ def nano() -> jf.Model:
 
 @contextlib.contextmanager
 def serving(
-    model: jf.Model, failures: int = 0, lasts: int = 10**9, echoes: bool = True
+    model: jf.Model, failures: int = 0, lasts: int = 10**9, echoes: bool | None = True
 ) -> Iterator[str]:
     """A server in the manner of OpenAI's that streams the model's tokens one by one."""
     lock = threading.Lock()
@@ -47,10 +47,14 @@ def serving(
             pass
 
         def do_GET(self) -> None:
-            self.reply(200, b'{"data": []}')
+            known = {"id": "nano", "max_model_len": model.config.n_positions}
+            self.reply(200, json.dumps({"data": [known]}).encode())
 
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            room = asked.get("truncate_prompt_tokens", 0) + asked["max_tokens"]
+            assert asked.get("echo") or room == model.config.n_positions
+            assert asked["max_tokens"] <= model.config.n_positions // 2
             with lock:
                 left[0] -= 1
                 if left[0] >= 0:
@@ -80,6 +84,8 @@ def serving(
 
         def echo(self, prompt: str) -> None:
             """Answer with the prompt and one token more, as OpenAI's server did."""
+            if echoes is None:
+                return self.reply(500, b"only no echo is supported")
             if not echoes:
                 choice = {"text": "x", "logprobs": {"text_offset": [0], "token_logprobs": [-1.0]}}
                 return self.reply(200, json.dumps({"choices": [choice]}).encode())
@@ -181,20 +187,26 @@ def test_prompts_score_as_with_the_model_itself(nano: jf.Model, single: bool):
 
 
 def test_without_echo_figures_come_without_perplexity(
-    nano: jf.Model, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    nano: jf.Model,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ):
+    monkeypatch.setattr("jaxformer.evaluation.endpoint.TRIES", 2)
     file = tmp_path / "own.jsonl"
     file.write_text(json.dumps(PROBLEM) + "\n")
     setting = Setting("mtpb", file, open_exam("mtpb", file))
-    drawing = Drawing(samples=1, context=nano.config.n_positions, rows=2)
-    for echoes in (True, False):
+    drawing = Drawing(samples=1, rows=2)
+    for echoes in (True, False, None):
         with serving(nano, echoes=echoes) as url:
             found = of_endpoint(
                 setting, url, "nano", drawing, tmp_path / f"run-{echoes}",
                 console=Console(file=io.StringIO()),
             )  # fmt: skip
-        assert ("perplexity" in found["multi"]) == echoes
+        assert ("perplexity" in found["multi"]) == bool(echoes)
+        assert (tmp_path / f"run-{echoes}" / "perplexity.jsonl").exists() == bool(echoes)
     assert "does not echo" in caplog.text
+    assert "only no echo is supported" in caplog.text
 
 
 @pytest.mark.parametrize(

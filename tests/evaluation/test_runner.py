@@ -145,9 +145,9 @@ def test_killed_anywhere_and_resumed_it_gives_the_same_files(file: Path, tmp_pat
             assert files(broken) == files(whole)
             shutil.rmtree(broken)
     assert len(seen) > 4
-    part.parent.mkdir(exist_ok=True)
-    with part.open("a") as torn:
-        torn.write('{"version": 1, "id": "a", "mo')
+    if (broken / "manifest.json").exists():  # else it was killed before it began
+        with part.open("a") as torn:
+            torn.write('{"version": 1, "id": "a", "mo')
     again = subprocess.run(evaluate(file, broken), capture_output=True, check=True, text=True)
     assert json.loads(again.stdout) == json.loads(once.stdout)
     assert files(broken) == files(whole)
@@ -166,15 +166,17 @@ def test_another_run_is_not_gone_on_with(file: Path, tmp_path: Path):
 def test_settings_without_samples_bind_nobody(nano: jf.Model, file: Path, tmp_path: Path):
     with pytest.raises(UserError, match="top_p"):
         Drawing(top_p=1.5)
-    subject = Subject.of(nano)
+    subject, other = Subject.of(nano), Setting("mtpb", file, open_exam("mtpb", file))
     for name, scorer in (("one", "fixed"), ("two", "reference")):
         setting = Setting("mtpb", file, open_exam("mtpb", file), scorer=scorer)
         open_folder(tmp_path, describe(setting, subject, {"samples": 1}))
         assert read_manifest(tmp_path).scorer == scorer, name
     (tmp_path / "samples.part.jsonl").write_text("{}\n")
-    other = describe(Setting("mtpb", file, open_exam("mtpb", file)), subject, {"samples": 1})
     with pytest.raises(UserError, match=r"another scorer \(\"reference\", now \"fixed\"\)"):
-        open_folder(tmp_path, other)
+        open_folder(tmp_path, describe(other, subject, {"samples": 1}))
+    (tmp_path / "manifest.json").unlink()
+    with pytest.raises(UserError, match=r"holds no manifest.json"):
+        open_folder(tmp_path, describe(other, subject, {"samples": 1}))
 
 
 def test_scored_again_samples_keep_what_they_say_and_harm_no_run(

@@ -14,11 +14,11 @@ def keep() -> None:
 
     JAX's own settings (`JAX_COMPILATION_CACHE_DIR`, `JAX_ENABLE_COMPILATION_CACHE`) go first.
     """
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-    folder = home / "jaxformer" / f"compiled-{_processor()}"
     try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+        folder = home / "jaxformer" / f"compiled-{_processor()}"
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:  # without a home everything is compiled each time
+    except (OSError, RuntimeError):  # without a home everything is compiled each time
         return
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", SHORTEST)

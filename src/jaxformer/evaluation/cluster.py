@@ -3,9 +3,11 @@
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from jaxformer.data.tasks import ray_cluster
+from jaxformer.errors import UserError
 from jaxformer.evaluation.exam import Key
 from jaxformer.evaluation.runner import Runner
 from jaxformer.evaluation.samples import Judging
@@ -18,10 +20,12 @@ class _Machine:
     """A runner on one machine of the cluster."""
 
     def __init__(self, make: Callable[[], Runner]) -> None:
-        self._runner = make()
+        self._make = cache(
+            make
+        )  # at the first call, for an actor that cannot be made tells nothing
 
     def judged(self, keys: Sequence[Key]) -> Judging:
-        yield from self._runner.judged(keys)
+        yield from self._make().judged(keys)
 
 
 def judged_on_ray(make: Callable[[], Runner], keys: Sequence[Key]) -> Judging:
@@ -54,6 +58,11 @@ def judged_on_ray(make: Callable[[], Runner], keys: Sequence[Key]) -> Judging:
                     del running[stream]
                 except ray.exceptions.RayTaskError as error:
                     raise error.cause from error
+                except ray.exceptions.RayActorError as error:
+                    raise UserError(
+                        "A machine of the cluster was lost; what is finished is kept, the same "
+                        "command goes on."
+                    ) from error
         finally:
             for machine in machines:
                 ray.kill(machine)

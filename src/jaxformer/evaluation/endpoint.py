@@ -59,7 +59,7 @@ class Endpoint:
             models = self._client.get(f"{self._url}/models", timeout=10.0)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._down(error) from error
-        self._context = _context(models, model)
+        self.context = _context(models, model)
 
     def submit(self, request: Request) -> int:
         """Send a request and return its number."""
@@ -87,7 +87,12 @@ class Endpoint:
             UserError: If it is down or refuses a text.
         """
         futures = [self._threads.submit(self._insist, lambda t=t: self._echo(t)) for t in texts]
-        return [future.result() for future in futures]
+        try:
+            return [future.result() for future in futures]
+        except UserError as error:
+            if isinstance(error.__cause__, httpx.HTTPStatusError):  # some say 500 to an echo
+                raise Unscored(str(error)) from error
+            raise
 
     def close(self) -> None:
         """Give up what is on its way."""
@@ -132,8 +137,8 @@ class Endpoint:
         }
         if request.top_k:
             asked["top_k"] = request.top_k  # not OpenAI's, but most servers know it
-        if self._context:  # a long history loses its start; vLLM knows how
-            asked["truncate_prompt_tokens"] = self._context - request.max_new_tokens
+        if self.context:  # a long history loses its start; vLLM knows how
+            asked["truncate_prompt_tokens"] = self.context - request.max_new_tokens
         raw, reason, logprobs = "", "", []
         with self._client.stream("POST", f"{self._url}/completions", json=asked) as response:
             if response.is_error:
@@ -161,9 +166,6 @@ class Endpoint:
             "echo": True,
         }
         response = self._client.post(f"{self._url}/completions", json=asked)
-        if response.status_code in (400, 404, 422):
-            said = response.text[:200].strip()
-            raise Unscored(f"The endpoint {self._url} refuses to score a text ({said}).")
         response.raise_for_status()
         [choice, *_] = response.json().get("choices") or [{}]
         known = choice.get("logprobs") or {}

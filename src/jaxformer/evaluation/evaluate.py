@@ -114,6 +114,8 @@ def of_endpoint(
         UserError: If the endpoint is down or refuses, or as `evaluate`.
     """
     with contextlib.closing(Endpoint(url, name, drawing.rows)) as endpoint:
+        if endpoint.context:
+            drawing = dataclasses.replace(drawing, context=endpoint.context)
         limits, unprotected = setting.limits, setting.unprotected
         runner = Runner(setting.exam, endpoint, drawing, limits, unprotected=unprotected)
         return evaluate(
@@ -170,8 +172,9 @@ def evaluate(
     del drawn["rows"]  # of which the result is independent
     manifest = describe(setting, subject, drawn)
     with room(folder):
-        manifests.open_folder(folder, manifest)
+        folder.mkdir(parents=True, exist_ok=True)
         with alone(folder, "evaluation"), _progress(console) as progress:
+            manifests.open_folder(folder, manifest)
             path = complete(
                 setting.exam, drawing.samples, judged, folder, _show(progress, setting.benchmark)
             )
@@ -186,6 +189,7 @@ def evaluate(
                     )  # fmt: skip
                 except Unscored as error:
                     log.warning("%s Prompt perplexity is left out.", error)
+                    (folder / perplexities.FILE).unlink(missing_ok=True)
                 else:
                     measured = perplexities.read(folder)
                 progress.remove_task(task)
@@ -222,7 +226,8 @@ def score(
     manifest = describe(setting, subject, {"samples": of_case})
     found = head(manifest) | figures(setting.exam, samples)
     if folder is not None:
-        with room(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with room(folder), alone(folder, "evaluation"):
             manifests.open_folder(folder, manifest)
             with whole(folder / SAMPLES) as part:
                 part.write_text("".join(s.line() + "\n" for s in samples), "utf-8")

@@ -105,14 +105,14 @@ def digest_of_weights(name: str) -> str:
 
 
 def open_folder(folder: Path, manifest: Manifest) -> None:
-    """Make a run's folder, or check that a run with the same settings is in it.
+    """Put the manifest into a folder, or check that a run with the same settings is in it.
+
+    Settings without a sample bind nobody. Nobody else may be at work in the folder.
 
     Raises:
         UserError: If another run is there.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    begun = any(path.stat().st_size for path in folder.glob("samples*.jsonl"))
-    if begun and (folder / FILE).exists():
+    if any(path.stat().st_size for path in folder.glob("samples*.jsonl")):
         before, now = (_flat(each) for each in (read_manifest(folder), manifest))
         for name in now | before:
             if before.get(name) != now.get(name):

@@ -54,8 +54,15 @@ PUBLISHED = {
 
 
 def folder() -> Path:
-    """Return where downloaded benchmarks are kept."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    """Return where downloaded benchmarks are kept.
+
+    Raises:
+        UserError: If the user has no home.
+    """
+    try:
+        cache = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    except RuntimeError as error:
+        raise UserError("There is no home to keep downloads in; set XDG_CACHE_HOME.") from error
     return Path(cache) / "jaxformer" / "benchmarks"
 
 
