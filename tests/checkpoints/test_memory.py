@@ -14,7 +14,9 @@ from safetensors.torch import save_file
 from jaxformer.model import RELEASED, count
 
 SHAPE = RELEASED["350M"]
-LIMIT = 1.3  # times the weights in the chosen dtype
+# Times the weights in the chosen dtype. Pages of libraries' code are not counted: how many a
+# process maps differs by 17 MB between installations, by how their files lie in the page cache.
+LIMIT = 1.25
 
 SCRIPT = """
 import json, re, sys, time
@@ -22,9 +24,10 @@ from pathlib import Path
 start = time.monotonic()
 import jax
 import jaxformer as jf
-def peak():  # not ru_maxrss, which a child inherits from the process that started it
-    status = Path("/proc/self/status").read_text()
-    return 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", status)[1])
+def memory(what):  # not ru_maxrss, which a child inherits from the process that started it
+    return 1024 * int(re.search(what + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+def peak():
+    return memory("VmHWM")
 stages = {"imports": peak()}
 model = jf.load(sys.argv[1], dtype=sys.argv[2])
 stages["load"] = peak()
@@ -33,8 +36,8 @@ stages["complete"] = peak()
 weights = sum(leaf.nbytes for leaf in jax.tree.leaves(model.params))
 tokens = len(done.tokens)
 seconds = time.monotonic() - start
-print(json.dumps({"peak": peak(), "weights": weights, "tokens": tokens, "stages": stages,
-                  "seconds": seconds}))
+print(json.dumps({"peak": peak(), "code": memory("RssFile"), "weights": weights,
+                  "tokens": tokens, "stages": stages, "seconds": seconds}))
 """
 
 
@@ -85,7 +88,9 @@ def measure(folder: Path, dtype: str) -> dict:
     command = [sys.executable, "-c", SCRIPT, str(folder), dtype]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     figures = json.loads(done.stdout)
-    print(f"{dtype}: {figures['peak'] / figures['weights']:.3f} × the weights;", figures)
+    figures["own"] = figures["peak"] - figures["code"]
+    shares = {name: f"{figures[name] / figures['weights']:.3f}" for name in ("peak", "own")}
+    print(f"{dtype}, times the weights: {shares};", figures)
     assert figures["tokens"] == 8
     named = count(SHAPE) * (4 if dtype == "float32" else 2)  # biases may be wider
     assert named <= figures["weights"] <= 1.002 * named
@@ -95,7 +100,7 @@ def measure(folder: Path, dtype: str) -> dict:
 def test_a_full_size_bin_needs_little_more_than_its_weights(folder):
     torch.save(state_dict(), folder / "pytorch_model.bin")
     figures = measure(folder, "float32")
-    assert figures["peak"] <= LIMIT * figures["weights"]
+    assert figures["own"] <= LIMIT * figures["weights"]
     measure(folder, "bfloat16")  # printed only: beside half the weights, JAX itself weighs more
 
 
@@ -110,4 +115,4 @@ def test_full_size_sharded_safetensors_need_little_more_than_their_weights(folde
     index.write_text(json.dumps({"metadata": {}, "weight_map": shards}), "utf-8")
     del state
     figures = measure(folder, "float32")
-    assert figures["peak"] <= LIMIT * figures["weights"]
+    assert figures["own"] <= LIMIT * figures["weights"]
