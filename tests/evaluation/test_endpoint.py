@@ -217,6 +217,7 @@ def test_without_echo_figures_come_without_perplexity(
         (b'{"choices": [{"text": "x = 1", "finish_reason": "stop"}]}', "no stream of events"),
         (b"<html>Welcome</html>", "no stream of events"),
         (b"data: {\n\n", "no JSON"),
+        (b"data: 3\n\n", "it says 3"),
     ],
 )
 def test_what_is_no_whole_answer_is_no_empty_completion(

@@ -157,6 +157,9 @@ def test_mbpp_as_one_list_is_read(tmp_path: Path):
     del record["text"]
     path.write_text(json.dumps([record, {**record, "task_id": 4}], indent=1), "utf-8")
     assert [problem.id for problem in read_mbpp(path).problems] == ["3", "4"]
+    path.write_text(json.dumps([record, {**record, "task_id": "x"}]), "utf-8")
+    with pytest.raises(UserError, match=r"sanitized.json, object 2: task_id"):
+        read_mbpp(path)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ import os
 import platform
 from pathlib import Path
 
+from jaxformer.cache import cache_folder
+
 SHORTEST = "0.1"
 """Seconds of compiling that are worth a file."""
 
@@ -15,8 +17,7 @@ def keep() -> None:
     JAX's own settings (`JAX_COMPILATION_CACHE_DIR`, `JAX_ENABLE_COMPILATION_CACHE`) go first.
     """
     try:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-        folder = home / "jaxformer" / f"compiled-{_processor()}"
+        folder = cache_folder() / f"compiled-{_processor()}"
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError):  # without a home everything is compiled each time
         return

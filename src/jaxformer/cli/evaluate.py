@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from jaxformer.cli import options
+from jaxformer.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -89,7 +90,6 @@ def evaluate(
     from rich.console import Console
 
     from jaxformer.cli import show
-    from jaxformer.errors import UserError
     from jaxformer.evaluation import evaluate as evaluation
     from jaxformer.evaluation.benchmarks import find_file, open_exam
     from jaxformer.sandbox import Limits
@@ -136,8 +136,6 @@ def evaluate(
 
 def _one_way(score: Path | None, endpoint: str | None, engine: str, on: str) -> None:
     """Refuse options of which one would be without effect."""
-    from jaxformer.errors import UserError
-
     given = {
         "--score": score is not None,
         "--endpoint": endpoint is not None,
@@ -151,7 +149,6 @@ def _one_way(score: Path | None, endpoint: str | None, engine: str, on: str) -> 
 
 def _fetched(benchmark: str, problems: Path | None, console: "Console") -> Path:
     """Return the authors' file of a benchmark."""
-    from jaxformer.errors import UserError
     from jaxformer.evaluation import official
 
     if problems is not None:

@@ -167,7 +167,9 @@ class Endpoint:
         }
         response = self._client.post(f"{self._url}/completions", json=asked)
         response.raise_for_status()
-        [choice, *_] = response.json().get("choices") or [{}]
+        answer = response.json()
+        choices = answer.get("choices") if isinstance(answer, dict) else None
+        [choice, *_] = choices or [{}]
         known = choice.get("logprobs") or {}
         starts, logprobs = known.get("text_offset") or [], known.get("token_logprobs") or []
         echoed = (choice.get("text") or "").startswith(text)
@@ -205,6 +207,8 @@ def _choices(response: httpx.Response) -> Iterator[dict[str, Any]]:
         if not line.startswith("data:") or data == "[DONE]":
             continue
         event = json.loads(data)
+        if not isinstance(event, dict):
+            raise httpx.RemoteProtocolError(f"it says {data[:200]}")
         if error := event.get("error"):
             raise httpx.RemoteProtocolError(f"it says {json.dumps(error)[:200]}")
         yield from event.get("choices") or []

@@ -33,7 +33,7 @@ from jaxformer.evaluation.exam import Exam, Key
 from jaxformer.evaluation.figures import figures
 from jaxformer.evaluation.manifest import Manifest, Subject
 from jaxformer.evaluation.multi_turn import MultiTurn
-from jaxformer.evaluation.runner import Drawing, Runner, complete, judge_all
+from jaxformer.evaluation.runner import Drawing, Runner, Writer, complete, judge_all
 from jaxformer.evaluation.samples import FILE as SAMPLES
 from jaxformer.evaluation.samples import Judging, read_completions, read_samples
 from jaxformer.evaluation.vllm import Vllm
@@ -90,9 +90,7 @@ def of_model(
     drawing = dataclasses.replace(drawing, context=model.config.n_positions)
 
     def make(model: Model) -> Runner:
-        writer = Engine(model, rows=drawing.rows)
-        limits, unprotected = setting.limits, setting.unprotected
-        return Runner(setting.exam, writer, drawing, limits, unprotected=unprotected)
+        return _runner(setting, Engine(model, rows=drawing.rows), drawing)
 
     def judged(keys: Sequence[Key]) -> Judging:
         if on == "ray":
@@ -116,11 +114,10 @@ def of_endpoint(
     with contextlib.closing(Endpoint(url, name, drawing.rows)) as endpoint:
         if endpoint.context:
             drawing = dataclasses.replace(drawing, context=endpoint.context)
-        limits, unprotected = setting.limits, setting.unprotected
-        runner = Runner(setting.exam, endpoint, drawing, limits, unprotected=unprotected)
         return evaluate(
             setting, Subject(name, engine=url), drawing, folder,
-            judged=runner.judged, console=console, scorer=endpoint.score,
+            judged=_runner(setting, endpoint, drawing).judged,
+            console=console, scorer=endpoint.score,
         )  # fmt: skip
 
 
@@ -134,14 +131,17 @@ def of_vllm(
     """
     writer = Vllm(name, dtype)
     drawing = dataclasses.replace(drawing, context=writer.context)
-    limits, unprotected = setting.limits, setting.unprotected
-    runner = Runner(setting.exam, writer, drawing, limits, unprotected=unprotected)
     weights = manifests.digest_of_weights(name)
     subject = Subject(name, weights, dtype=dtype, engine=f"vllm {version('vllm')}")
     return evaluate(
         setting, subject, drawing, folder,
-        judged=runner.judged, console=console, scorer=writer.score,
+        judged=_runner(setting, writer, drawing).judged, console=console, scorer=writer.score,
     )  # fmt: skip
+
+
+def _runner(setting: Setting, writer: Writer, drawing: Drawing) -> Runner:
+    limits, unprotected = setting.limits, setting.unprotected
+    return Runner(setting.exam, writer, drawing, limits, unprotected=unprotected)
 
 
 def evaluate(

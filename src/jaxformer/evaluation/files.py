@@ -15,13 +15,13 @@ from jaxformer.errors import UserError
 class Line:
     """One object of a file, and where it stands."""
 
-    def __init__(self, path: Path, number: int, fields: dict[str, Any]) -> None:
+    def __init__(self, path: Path, number: int, fields: dict[str, Any], unit: str = "line") -> None:
         """Note an object and its place."""
-        self.path, self.number, self.fields = path, number, fields
+        self.path, self.number, self.fields, self._unit = path, number, fields, unit
 
     def wrong(self, what: str) -> UserError:
         """Return the error that says what is wrong here."""
-        return UserError(f"{self.path}, line {self.number}: {what}.")
+        return UserError(f"{self.path}, {self._unit} {self.number}: {what}.")
 
     def check(self, schema: type["Schema"]) -> Any:
         """Return the object as its schema has it.
@@ -68,7 +68,7 @@ def read_lines(path: Path) -> Iterator[Line]:
         for number, fields in enumerate(objects, 1):
             if not isinstance(fields, dict):
                 raise UserError(f"{path}, object {number}: no JSON object.")
-            yield Line(path, number, fields)
+            yield Line(path, number, fields, "object")
         return
     for number, text in enumerate(content.split("\n"), 1):
         if not text.strip():

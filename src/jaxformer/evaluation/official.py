@@ -1,7 +1,6 @@
 """The benchmarks' files as their authors publish them, for those who have the internet."""
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from jaxformer.cache import cache_folder
 from jaxformer.data.atomic import room, whole
 from jaxformer.errors import UserError
 
@@ -60,10 +60,9 @@ def folder() -> Path:
         UserError: If the user has no home.
     """
     try:
-        cache = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+        return cache_folder() / "benchmarks"
     except RuntimeError as error:
         raise UserError("There is no home to keep downloads in; set XDG_CACHE_HOME.") from error
-    return Path(cache) / "jaxformer" / "benchmarks"
 
 
 def fetch(published: Published, folder: Path, console: Console) -> Path:

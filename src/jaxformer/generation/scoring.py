@@ -24,7 +24,7 @@ class Score:
     """The probability of a text, token by token.
 
     Attributes:
-        tokens: Ids.
+        tokens: Ids; none where an endpoint scored, which does not tell them.
         spans: For each token the half-open range of characters that it stands for.
         logprobs: The natural-log probability of each token given those before it; None for the
             first, which has none before it.
