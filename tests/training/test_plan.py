@@ -127,7 +127,7 @@ def test_the_estimate_is_near_where_weights_are_spread_out():
     flags["PYTHONPATH"] = str(ROOT / "tests")
     found = subprocess.run([sys.executable, __file__], env=flags, capture_output=True, check=True)
     ratios = json.loads(found.stdout)
-    assert len(ratios) == 7
+    assert len(ratios) == 4
     assert all(0.9 < ratio < 1.7 for ratio in ratios), ratios
 
 
@@ -136,11 +136,8 @@ def spread_out() -> list[float]:
     ratios = []
     for mesh, layers, precision, remat, stacked in (
         ((1, 8, 1), 4, "float32", "nothing", False),
-        ((1, 8, 1), 12, "float32", "nothing", False),
-        ((1, 8, 1), 12, "bfloat16", "nothing", False),
-        ((2, 4, 1), 8, "bfloat16", "nothing", False),
-        ((2, 2, 2), 8, "float32", "nothing", False),
-        ((1, 8, 1), 8, "float32", "all", True),
+        ((1, 8, 1), 8, "bfloat16", "nothing", False),
+        ((2, 2, 2), 4, "float32", "nothing", False),
         ((1, 8, 1), 8, "bfloat16", "all", True),
     ):
         recipe = recipe_of(context=16, precision=precision)
