@@ -1,4 +1,8 @@
-"""How much memory a model needs, from its parameter table alone."""
+"""How much memory a model needs, from its parameter table alone; and how much there is."""
+
+import contextlib
+import os
+from pathlib import Path
 
 from jaxformer.model.config import CodeGenConfig
 from jaxformer.model.parameters import count, named_specs
@@ -33,3 +37,21 @@ def quantised_bytes(config: CodeGenConfig, bits: int) -> int:
 def training_bytes(config: CodeGenConfig) -> int:
     """Bytes of the training state; activations come on top and depend on the batch."""
     return count(config) * TRAINING_BYTES
+
+
+def host_memory(groups: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return the bytes that this process may use: the machine's, or what its container has.
+
+    Args:
+        groups: Where Linux shows its control groups, of the second version.
+    """
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    with contextlib.suppress(OSError, ValueError):  # another system, or the first version
+        own = Path("/proc/self/cgroup").read_text("utf-8").strip().rpartition("::")[2]
+        folder = groups / own.lstrip("/")
+        for place in (folder, *folder.parents):
+            file = place / "memory.max"
+            if place.is_relative_to(groups) and file.exists():
+                limit = file.read_text("utf-8").strip()
+                limits += [int(limit)] if limit != "max" else []
+    return min(limits)

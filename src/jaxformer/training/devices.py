@@ -14,6 +14,7 @@ from jax.sharding import Mesh, NamedSharding
 from jaxformer.data.rows import Rows
 from jaxformer.errors import UserError
 from jaxformer.model import CodeGenConfig
+from jaxformer.model.memory import host_memory
 from jaxformer.model.sharding import AXES, partition
 
 
@@ -189,7 +190,7 @@ def peak_flops(device: jax.Device) -> float | None:  # pyright: ignore
 def memory_of(device: jax.Device) -> float:  # pyright: ignore
     """Return the bytes that one device has; forced devices of a CPU share its memory."""
     if device.platform == "cpu":
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / jax.local_device_count()
+        return host_memory() / jax.local_device_count()
     limit = (device.memory_stats() or {}).get("bytes_limit")
     if limit and device.platform == "gpu":  # of which JAX takes a share
         return limit / float(os.environ.get("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.75"))
