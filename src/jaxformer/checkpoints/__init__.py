@@ -4,12 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jaxformer.checkpoints.huggingface import DTYPES, read_config, read_params, save_pretrained
+    from jaxformer.checkpoints.huggingface import DTYPES, read_config, read_params
     from jaxformer.checkpoints.model import Model, load
+    from jaxformer.checkpoints.saving import save_pretrained
 
 __all__ = ["DTYPES", "Model", "load", "read_config", "read_params", "save_pretrained"]
 
-_HOMES = {"Model": "model", "load": "model"}
+_HOMES = {"Model": "model", "load": "model", "save_pretrained": "saving"}
 
 
 def __getattr__(name: str) -> Any:

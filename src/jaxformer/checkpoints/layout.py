@@ -37,17 +37,17 @@ if __name__ == "__main__":
 
 
 def split_qkv(fused: np.ndarray, mp_num: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Split fused rows `[3 · width, width]` into q, k and v, `[width, width]` each (out, in)."""
-    width = fused.shape[1]
-    q, v, k = fused.reshape(mp_num, 3, width // mp_num, width).swapaxes(0, 1)
-    return q.reshape(width, width), k.reshape(width, width), v.reshape(width, width)
+    """Split fused rows `[3 · width, …]` into q, k and v, `[width, …]` each (out, in)."""
+    rows, columns = len(fused) // 3, fused.shape[1]
+    q, v, k = fused.reshape(mp_num, 3, rows // mp_num, columns).swapaxes(0, 1)
+    return q.reshape(rows, columns), k.reshape(rows, columns), v.reshape(rows, columns)
 
 
 def fuse_qkv(q: np.ndarray, k: np.ndarray, v: np.ndarray, mp_num: int) -> np.ndarray:
     """Do the opposite of `split_qkv`."""
-    width = q.shape[1]
-    parts = np.stack([part.reshape(mp_num, width // mp_num, width) for part in (q, v, k)], axis=1)
-    return parts.reshape(3 * width, width)
+    rows, columns = q.shape
+    parts = np.stack([x.reshape(mp_num, rows // mp_num, columns) for x in (q, v, k)], axis=1)
+    return parts.reshape(3 * rows, columns)
 
 
 def _columns(width: int, assumed: int, other: int) -> np.ndarray:
@@ -83,8 +83,10 @@ def relayout(blocks: list[Params], assumed: int, other: int) -> None:
         if "in" in block:
             block["in"] = native.reordered(block["in"], columns)
         else:
+            homes = jax.tree.map(lambda x: x.sharding, block["q"])
             parts = _rearrange([block[name] for name in "qkv"], columns)
-            block |= zip("qkv", jax.block_until_ready(parts), strict=True)
+            placed = [jax.device_put(part, homes) for part in jax.block_until_ready(parts)]
+            block |= zip("qkv", placed, strict=True)
 
 
 def _loss(params: Params, config: CodeGenConfig, tokens: np.ndarray) -> float:

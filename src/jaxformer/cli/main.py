@@ -11,6 +11,7 @@ from jaxformer.cli import (
     complete,
     data,
     evaluate,
+    export,
     inspect,
     perplexity,
     report,
@@ -36,6 +37,7 @@ app.command()(evaluate.evaluate)
 app.command()(report.report)
 app.command()(perplexity.perplexity)
 app.command()(inspect.inspect)
+app.command()(export.export)
 app.command()(train.train)
 app.add_typer(data.app, name="data")
 app.add_typer(tokenizer.app, name="tokenizer")

@@ -30,11 +30,18 @@ def matmul(x: jax.Array, weights: Sequence[jax.Array]) -> list[jax.Array]:
     return [x @ w for w in weights]
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def new_cache(config: CodeGenConfig, batch: int, slots: int, dtype: jnp.dtype) -> Cache:
+@partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
+def new_cache(
+    config: CodeGenConfig,
+    batch: int,
+    slots: int,
+    dtype: jnp.dtype,
+    sharding: jax.sharding.Sharding | None = None,
+) -> Cache:
     """Return an empty cache for `batch` sequences of at most `slots` tokens."""
     shape = (batch, config.n_head, slots, config.head_dim)
-    return [{n: jnp.zeros(shape, dtype) for n in ("k", "v")} for _ in range(config.n_layer)]
+    cache = [{n: jnp.zeros(shape, dtype) for n in ("k", "v")} for _ in range(config.n_layer)]
+    return cache if sharding is None else jax.lax.with_sharding_constraint(cache, sharding)
 
 
 def layer_norm(x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float) -> jax.Array:

@@ -2,19 +2,25 @@
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import NamedSharding
 
 from jaxformer.model import native
 from jaxformer.model.config import CodeGenConfig
 from jaxformer.model.forward import Cache, hidden, logits, new_cache
 from jaxformer.model.parameters import Params
 from jaxformer.model.quantisation import multiply
+from jaxformer.model.sharding import partition
 
 
 def empty_cache(params: Params, config: CodeGenConfig, rows: int, slots: int) -> Cache:
-    """Return an empty cache of the dtype that goes with the weights."""
+    """Return an empty cache of the dtype that goes with the weights, on the devices they are on."""
     packed = native.is_packed(params)
     dtype = native.cache_dtype(params) if packed else params["embedding"].dtype
-    return new_cache(config, rows, slots, dtype)
+    home = params["embedding"].sharding
+    if not isinstance(home, NamedSharding):
+        return new_cache(config, rows, slots, dtype)
+    by_heads = NamedSharding(home.mesh, partition((None, "heads", None, None)))
+    return new_cache(config, rows, slots, dtype, by_heads)
 
 
 def compiles_whole(params: Params) -> bool:

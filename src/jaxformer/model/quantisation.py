@@ -28,9 +28,14 @@ class Quantised:
         bits: 8 or 4.
     """
 
-    values: jax.Array
-    scales: jax.Array
+    values: jax.Array | np.ndarray
+    scales: jax.Array | np.ndarray
     bits: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """`[in, out]`."""
+        return self.values.shape
 
     @property
     def nbytes(self) -> int:
@@ -38,8 +43,16 @@ class Quantised:
         return self.values.size * self.bits // 8 + self.scales.nbytes
 
 
-def quantise(matrix: jax.Array | np.ndarray, bits: int) -> Quantised:
-    """Round a matrix `[in, out]` to 8 bits with a scale per output, or 4 with one per 32 inputs."""
+Matrix = jax.Array | np.ndarray | Quantised
+
+
+def quantise(matrix: Matrix, bits: int) -> Quantised:
+    """Round a matrix `[in, out]` to 8 bits with a scale per output, or 4 with one per 32 inputs.
+
+    What is quantised to as many bits stays as it is.
+    """
+    if isinstance(matrix, Quantised):
+        return matrix if matrix.bits == bits else quantise(dequantise(matrix), bits)
     array = np.asarray(matrix)
     values = np.empty(array.shape, np.int8)
     groups = -(-array.shape[0] // GROUP)
@@ -51,6 +64,24 @@ def quantise(matrix: jax.Array | np.ndarray, bits: int) -> Quantised:
         columns = slice(start, start + SLICE)
         values[:, columns], scales[..., columns] = step(array[:, columns].astype(np.float32))
     return Quantised(jnp.asarray(values), jnp.asarray(scales), bits)
+
+
+def columns(matrix: Matrix, first: int, last: int) -> Matrix:
+    """Return some outputs of a matrix `[in, out]`."""
+    if isinstance(matrix, Quantised):
+        part = (slice(None), slice(first, last))
+        return Quantised(matrix.values[part], matrix.scales[..., first:last], matrix.bits)
+    return np.asarray(matrix[:, first:last])
+
+
+def beside(matrices: Sequence[Matrix]) -> Matrix:
+    """Return one matrix `[in, out]` with the outputs of several, quantised alike."""
+    first = matrices[0]
+    if not isinstance(first, Quantised):
+        return np.concatenate([np.asarray(matrix) for matrix in matrices], axis=1)
+    parts = [(m.values, m.scales) for m in matrices if isinstance(m, Quantised)]
+    values, scales = (np.concatenate(each, axis=-1) for each in zip(*parts, strict=True))
+    return Quantised(values, scales, first.bits)
 
 
 def _eight(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -83,10 +114,10 @@ def _four(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def dequantise(matrix: Quantised, dtype: jnp.dtype | type = jnp.float32) -> jax.Array:
     """Return the matrix `[in, out]` that the integers stand for."""
-    scales = matrix.scales.astype(jnp.float32)
+    values, scales = jnp.asarray(matrix.values), jnp.asarray(matrix.scales, jnp.float32)
     if matrix.bits == 4:
-        scales = jnp.repeat(scales, GROUP, axis=0)[: matrix.values.shape[0]]
-    return (matrix.values * scales).astype(dtype)
+        scales = jnp.repeat(scales, GROUP, axis=0)[: len(values)]
+    return (values * scales).astype(dtype)
 
 
 def multiply(x: jax.Array, matrices: Sequence[jax.Array | Quantised]) -> list[jax.Array]:

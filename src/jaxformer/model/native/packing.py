@@ -11,7 +11,7 @@ import ml_dtypes
 import numpy as np
 
 from jaxformer.model.parameters import Params
-from jaxformer.model.quantisation import GROUP, SLICE, quantise
+from jaxformer.model.quantisation import GROUP, SLICE, Matrix, beside, columns, quantise
 
 PANEL = 32
 """Outputs side by side."""
@@ -38,10 +38,13 @@ class Packed:
     format: str
 
 
-def pack(form: str, *matrices: jax.Array | np.ndarray) -> Packed:
-    """Pack matrices `[in, out]` with the same inputs in one of `FORMATS`."""
+def pack(form: str, *matrices: Matrix) -> Packed:
+    """Pack matrices `[in, out]` with the same inputs in one of `FORMATS`.
+
+    Quantised ones must be of the same bits.
+    """
     step = STEP[form]
-    steps = -(-len(matrices[0]) // step)
+    steps = -(-matrices[0].shape[0] // step)
     starts = np.cumsum([0, *(-(-matrix.shape[1] // PANEL) for matrix in matrices)])
     shape, dtype = {
         "float32": ((steps, PANEL), np.float32),
@@ -53,21 +56,21 @@ def pack(form: str, *matrices: jax.Array | np.ndarray) -> Packed:
     scales = np.zeros(PANEL * starts[-1] if form == "int8" else 0, np.float32)
     for matrix, start in zip(matrices, starts, strict=False):
         for first in range(0, matrix.shape[1], SLICE):
-            piece = np.asarray(matrix[:, first : first + SLICE])
-            found, of_outputs = _pack(form, piece)
+            found, of_outputs = _pack(form, columns(matrix, first, first + SLICE))
             place = start + first // PANEL
             panels[place : place + len(found)] = found
             scales[PANEL * place :][: len(of_outputs)] = of_outputs
     return Packed(jax.device_put(panels), jnp.asarray(scales), form)  # panels without a copy
 
 
-def _pack(form: str, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _pack(form: str, matrix: Matrix) -> tuple[np.ndarray, np.ndarray]:
     """Return panels, and scales of outputs."""
     none = np.zeros(0, np.float32)
     if form == "float32":
-        return _in_steps(matrix.astype(np.float32), 1)[:, 0].transpose(1, 0, 2), none
+        wide = np.asarray(matrix, np.float32)
+        return _in_steps(wide, 1)[:, 0].transpose(1, 0, 2), none
     if form == "bfloat16":
-        bits = matrix.astype(ml_dtypes.bfloat16).view(np.uint16)
+        bits = np.asarray(matrix).astype(ml_dtypes.bfloat16).view(np.uint16)
         return _in_steps(bits, 2).transpose(2, 0, 3, 1), none
     if form == "int8":
         whole = quantise(matrix, 8)
@@ -133,7 +136,7 @@ def is_packed(params: Params) -> bool:
 
 def pack_block(form: str, block: Params) -> Params:
     """Pack the matrices of a block; what is added to products or scales them becomes float32."""
-    qkv = np.concatenate([block[name] for name in ("q", "k", "v")], axis=1)
+    qkv = beside([block[name] for name in ("q", "k", "v")])
     return {
         "in": pack(form, qkv, block["fc_in"]),
         "out": pack(form, block["out"]),

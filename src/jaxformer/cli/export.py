@@ -1,0 +1,40 @@
+"""A model in the form of other software."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from jaxformer.cli import options
+
+
+def export(
+    model: Annotated[str, typer.Argument(help="`nano`, a model folder, or a name on the hub.")],
+    folder: Annotated[Path, typer.Argument(help="Where to; it must not exist yet.")],
+    to: Annotated[Literal["hf"], typer.Option(help="hf: a folder that transformers loads.")] = "hf",
+    dtype: options.Dtype = "float32",
+    as_json: options.AsJson = False,
+) -> None:
+    """Write a model's folder anew, in another dtype, and compare its logits with the model's.
+
+    In int8 and int4 the matrices are quantised: the folder is a quarter or an eighth as large. It
+    loads here as it is, and in transformers and vLLM where compressed-tensors is installed.
+
+    Examples:
+
+        jaxformer export nano nano-int8 --dtype int8
+
+        jaxformer export Salesforce/codegen-2B-mono codegen-2B-int4 --dtype int4
+    """
+    from jaxformer.checkpoints import export as exports
+    from jaxformer.checkpoints import load
+
+    difference = exports.export(load(model, dtype=dtype, packed=False), folder)
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    if as_json:
+        report = {"folder": str(folder), "to": to, "dtype": dtype, "bytes": size}
+        print(json.dumps(report | {"largest_logit_difference": difference}))
+    else:
+        print(f"{folder}: {size / 1e6:,.1f} MB in {dtype}.")
+        print(f"Its logits differ from the model's by {difference:.2g} at most.")
