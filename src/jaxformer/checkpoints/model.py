@@ -6,11 +6,15 @@ import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import jax
+from jax.sharding import Mesh
+
 from jaxformer.checkpoints.hub import EMBEDDED, find
 from jaxformer.checkpoints.huggingface import BITS, DTYPES, read_config, read_params
 from jaxformer.checkpoints.layout import PROBE, USUAL_MP_NUM, find_mp_num
 from jaxformer.errors import UserError
 from jaxformer.model import CodeGenConfig, Params, native
+from jaxformer.model.sharding import make_mesh
 from jaxformer.tokenizer import Tokenizer
 from jaxformer.tokenizer import load as load_tokenizer
 
@@ -28,10 +32,18 @@ class Model:
     dtype: str
     notes: tuple[str, ...] = ()
     """What was put right on loading."""
+    draft: "Model | None" = None
+    """A smaller model that writes ahead of this one, which then decodes faster."""
 
 
 def load(
-    name: str, *, dtype: str = "float32", mp_num: int | None = None, packed: bool | None = None
+    name: str,
+    *,
+    dtype: str = "float32",
+    mp_num: int | None = None,
+    packed: bool | None = None,
+    devices: int = 1,
+    draft: str | None = None,
 ) -> Model:
     """Load a model.
 
@@ -42,13 +54,19 @@ def load(
         mp_num: Layout of the fused projection in the files; found out by trying if not given.
         packed: Whether `params` is for the native kernels alone; if not given, where they can be
             used.
+        devices: How many devices share the weights, each with some of the heads.
+        draft: The name of a smaller model of the same family, loaded in the same dtype on the
+            default device: it writes ahead, this one checks. It changes no token.
 
     Raises:
-        UserError: If the model is missing, damaged or no CodeGen model.
+        UserError: If the model is missing, damaged or no CodeGen model, or if it cannot be shared
+            by so many devices.
     """
     known = (*DTYPES, *BITS)
     if dtype not in known:
         raise UserError(f"The dtype {dtype!r} is not known; choose one of {', '.join(known)}.")
+    if packed and devices > 1:
+        raise UserError("The native kernels run on one device; load with packed=False.")
     if packed and not (dtype in native.FORMATS and native.usable()):
         raise UserError(f"There are no native kernels for {dtype} here; load it without them.")
     folder = find(str(name))
@@ -66,11 +84,12 @@ def load(
         notes.append(f"config.json says {' and '.join(wrong)}; the tokenizer's {end} is used.")
         config = config.model_copy(update={"bos_token_id": end, "eos_token_id": end})
 
+    mesh = _mesh(devices, config) if devices != 1 else None
     assumed = mp_num or (USUAL_MP_NUM if config.n_head % USUAL_MP_NUM == 0 else 1)
     _keep_no_freed_memory()
     if packed is None:
-        packed = dtype in native.FORMATS and native.usable()
-    params = read_params(folder, config, dtype, assumed, packed=packed)
+        packed = mesh is None and dtype in native.FORMATS and native.usable()
+    params = read_params(folder, config, dtype, assumed, packed=packed, mesh=mesh)
     if mp_num is None and name not in EMBEDDED:
         found = find_mp_num(params, config, tokenizer.encode(PROBE), assumed)
         if found != assumed:
@@ -78,7 +97,24 @@ def load(
         _keep_no_freed_memory()
     for note in notes:
         log.warning("%s: %s", name, note)
-    return Model(Path(name).name, config, params, tokenizer, dtype, tuple(notes))
+    smaller = load(draft, dtype=dtype) if draft else None
+    return Model(Path(name).name, config, params, tokenizer, dtype, tuple(notes), smaller)
+
+
+def _mesh(devices: int, config: CodeGenConfig) -> Mesh:
+    """Return a mesh of some devices that share every matrix.
+
+    Raises:
+        UserError: If there are not so many, or they cannot share the heads evenly.
+    """
+    known = jax.devices()
+    if not 1 <= devices <= len(known):
+        raise UserError(f"There are not {devices} devices here; JAX sees {len(known)}.")
+    if config.n_head % devices:
+        raise UserError(
+            f"The {config.n_head} heads cannot be shared out evenly to {devices} devices."
+        )
+    return make_mesh((1, 1, devices), known[:devices])
 
 
 def _keep_no_freed_memory() -> None:

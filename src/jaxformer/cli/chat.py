@@ -30,6 +30,8 @@ HELP = """Describe a step, and the model writes its code; the program runs after
 def chat(
     model: options.ModelName = "nano",
     dtype: options.Dtype = "float32",
+    devices: options.Devices = 1,
+    draft: options.Draft = None,
     temperature: options.Temperature = 0.2,
     top_p: options.TopP = 0.95,
     top_k: options.TopK = 0,
@@ -52,7 +54,7 @@ def chat(
 
     show.need_sandbox(unprotected)
     first = Session(
-        load(model, dtype=dtype),
+        load(model, dtype=dtype, devices=devices, draft=draft),
         temperature=temperature,
         top_p=top_p,
         top_k=top_k,

@@ -15,6 +15,8 @@ def complete(
     prompt: Annotated[str, typer.Argument(help="The text to continue; - reads standard input.")],
     model: options.ModelName = "nano",
     dtype: options.Dtype = "float32",
+    devices: options.Devices = 1,
+    draft: options.Draft = None,
     max_new_tokens: Annotated[int, typer.Option(help="At most so many.")] = 128,
     n: Annotated[int, typer.Option("-n", min=1, help="How many completions.")] = 1,
     temperature: options.Temperature = 0.2,
@@ -43,7 +45,7 @@ def complete(
     from jaxformer.checkpoints import load
     from jaxformer.generation import complete
 
-    loaded = load(model, dtype=dtype)
+    loaded = load(model, dtype=dtype, devices=devices, draft=draft)
     streaming = n == 1 and not as_json
     unwritten = [prompt]  # until the first piece: a request may yet be refused
 

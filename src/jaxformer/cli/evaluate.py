@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,6 +19,8 @@ def evaluate(
     benchmark: Annotated[str, typer.Argument(help="humaneval, mbpp, mtpb or turns (ours).")],
     model: options.ModelName = "nano",
     dtype: options.Dtype = "float32",
+    devices: options.Devices = 1,
+    draft: options.Draft = None,
     problems: Annotated[
         Path | None,
         typer.Option(help="The benchmark's file (JSONL, also .gz); turns is in the package."),
@@ -124,9 +127,10 @@ def evaluate(
         elif engine == "vllm":
             found = evaluation.of_vllm(setting, model, dtype, drawing, folder, console=console)
         else:
-            found = evaluation.of_model(
-                setting, model, dtype, drawing, folder, on=on, console=console
-            )
+            from jaxformer.checkpoints import load
+
+            opened = partial(load, model, dtype=dtype, devices=devices, draft=draft)
+            found = evaluation.of_model(setting, opened, drawing, folder, on=on, console=console)
         console.print(f"Samples, verdicts and figures are in {folder}.", highlight=False)
     if as_json:
         print(json.dumps(found, indent=1))

@@ -8,6 +8,13 @@ ModelName = Annotated[
     str, typer.Option("--model", "-m", help="`nano`, a model folder, or a name on the hub.")
 ]
 Dtype = Annotated[str, typer.Option(help="float32, bfloat16, float16, int8 or int4.")]
+Devices = Annotated[int, typer.Option(min=1, help="How many devices share the weights.")]
+Draft = Annotated[
+    str | None,
+    typer.Option(
+        help="A smaller model of the same family that writes ahead: faster, the same tokens."
+    ),
+]
 Temperature = Annotated[float, typer.Option(help="0 takes the likeliest token each time.")]
 TopP = Annotated[float, typer.Option(help="Draw among the tokens that make up this probability.")]
 TopK = Annotated[int, typer.Option(help="Draw among this many likeliest tokens; 0 for all.")]

@@ -13,11 +13,14 @@ from jaxformer.errors import UserError
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from jaxformer.checkpoints import Model
+
 
 def perplexity(
     file: Annotated[Path, typer.Argument(help="A conversation (one step a line), or any text.")],
     model: options.ModelName = "nano",
     dtype: options.Dtype = "float32",
+    devices: options.Devices = 1,
     text: Annotated[
         bool, typer.Option("--text", help="Measure the file as it stands, not as steps.")
     ] = False,
@@ -38,18 +41,22 @@ def perplexity(
     """
     from jaxformer.synthesis import parse_turns, read_bytes, read_text
 
-    if text:
-        _whole_text(read_text(file), file, model, dtype, as_json)
-    else:
-        _conversation(parse_turns(read_bytes(file), str(file)), model, dtype, seed, as_json)
+    content = read_text(file) if text else parse_turns(read_bytes(file), str(file))
 
-
-def _whole_text(text: str, file: Path, model: str, dtype: str, as_json: bool) -> None:
     from jaxformer.checkpoints import load
+
+    loaded = load(model, dtype=dtype, devices=devices)
+    if isinstance(content, str):
+        _whole_text(content, file, loaded, as_json)
+    else:
+        _conversation(content, loaded, seed, as_json)
+
+
+def _whole_text(text: str, file: Path, model: "Model", as_json: bool) -> None:
     from jaxformer.cli.show import console
     from jaxformer.generation import score
 
-    [scored] = score(load(model, dtype=dtype), [text])
+    [scored] = score(model, [text])
     value = scored.perplexity()
     if value is None:
         raise UserError(f"{file} is too short; perplexity needs at least two tokens.")
@@ -63,20 +70,18 @@ def _whole_text(text: str, file: Path, model: str, dtype: str, as_json: bool) ->
     console.print(f"perplexity {value:.3f} over {len(pairs) - 1} tokens")
 
 
-def _conversation(prompts: list[str], model: str, dtype: str, seed: int, as_json: bool) -> None:
+def _conversation(prompts: list[str], model: "Model", seed: int, as_json: bool) -> None:
     from rich.table import Table
 
-    from jaxformer.checkpoints import load
     from jaxformer.cli.show import console
     from jaxformer.synthesis import Session
     from jaxformer.synthesis.perplexity import prompt_perplexity
 
-    loaded = load(model, dtype=dtype)
-    session = Session(loaded, seed=seed, execute=False)
+    session = Session(model, seed=seed, execute=False)
     for prompt in prompts:
         session.ask(prompt)
-    multi = prompt_perplexity(loaded, session.turns, single=False)
-    single = prompt_perplexity(loaded, session.turns, single=True)
+    multi = prompt_perplexity(model, session.turns, single=False)
+    single = prompt_perplexity(model, session.turns, single=True)
     if as_json:
         rows = [
             {

@@ -21,6 +21,8 @@ def synthesize(
     ] = None,
     model: options.ModelName = "nano",
     dtype: options.Dtype = "float32",
+    devices: options.Devices = 1,
+    draft: options.Draft = None,
     temperature: options.Temperature = 0.2,
     top_p: options.TopP = 0.95,
     top_k: options.TopK = 0,
@@ -55,7 +57,7 @@ def synthesize(
 
     show.need_sandbox(unprotected)
     session = Session(
-        load(model, dtype=dtype),
+        load(model, dtype=dtype, devices=devices, draft=draft),
         temperature=temperature,
         top_p=top_p,
         top_k=top_k,

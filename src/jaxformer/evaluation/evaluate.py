@@ -22,7 +22,7 @@ from rich.progress import (
 )
 
 from jaxformer import sandbox
-from jaxformer.checkpoints import Model, load
+from jaxformer.checkpoints import Model
 from jaxformer.data.atomic import alone, room, save_json, whole
 from jaxformer.errors import UserError
 from jaxformer.evaluation import manifest as manifests
@@ -73,8 +73,7 @@ class Setting:
 
 def of_model(
     setting: Setting,
-    name: str,
-    dtype: str,
+    load: Callable[[], Model],
     drawing: Drawing,
     folder: Path,
     *,
@@ -83,10 +82,18 @@ def of_model(
 ) -> dict[str, Any]:
     """Measure a model that is loaded here, or on every machine of a Ray cluster.
 
+    Args:
+        setting: What is measured.
+        load: Loads the model; called here and on each machine.
+        drawing: How samples are drawn.
+        folder: The run's.
+        on: `cores` or `ray`.
+        console: Shows the progress.
+
     Raises:
         UserError: If the model cannot be loaded, or as `evaluate`.
     """
-    model = load(name, dtype=dtype)
+    model = load()
     drawing = dataclasses.replace(drawing, context=model.config.n_positions)
 
     def make(model: Model) -> Runner:
@@ -94,7 +101,7 @@ def of_model(
 
     def judged(keys: Sequence[Key]) -> Judging:
         if on == "ray":
-            return judged_on_ray(lambda: make(load(name, dtype=dtype)), keys)
+            return judged_on_ray(lambda: make(load()), keys)
         return make(model).judged(keys)
 
     return evaluate(

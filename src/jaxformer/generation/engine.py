@@ -1,25 +1,31 @@
 """The engine: requests flow through the rows of one decoding batch, each as if it were alone."""
 
 import itertools
-import os
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxformer.checkpoints import Model
 from jaxformer.errors import UserError
-from jaxformer.generation import lookup
+from jaxformer.generation import draft, lookup
+from jaxformer.generation.counters import Counters
 from jaxformer.generation.decoding import bucket, decode, moved, read, spread, verify
 from jaxformer.generation.growing import Growing
 from jaxformer.generation.pages import PAGE, Pages, load, page_bytes
-from jaxformer.generation.requests import Completion, OnText, Request, prompt_tokens
-from jaxformer.generation.sampling import Sampling
+from jaxformer.generation.requests import (
+    Completion,
+    OnText,
+    Request,
+    prompt_tokens,
+    sampling_of,
+)
 from jaxformer.model import Cache
 from jaxformer.model.inference import empty_cache
+from jaxformer.model.memory import host_memory
 
 ROWS = 16
 """Requests that are decoded at one time, at most, if nothing else is asked for."""
@@ -27,45 +33,6 @@ CHUNK = 8
 """Tokens decoded between two looks at the stop rules."""
 MEMORY_SHARE = 1 / 8
 """Of the device's memory: what the pages of earlier histories may take."""
-
-
-@dataclass
-class Counters:
-    """What an engine has done since it began."""
-
-    finished: int = 0
-    """Requests that ran to their end."""
-    cancelled: int = 0
-    prompt_tokens: int = 0
-    """Of all requests that were begun."""
-    reused_tokens: int = 0
-    """Of these, those that were not read: from pages, or read for another sample."""
-    new_tokens: int = 0
-    """Tokens of finished completions."""
-    row_steps: int = 0
-    """Rows times tokens that were decoded, free rows included."""
-    busy_steps: int = 0
-    """Of these, those of rows with a request, wrong guesses left out."""
-
-    guessed_tokens: int = 0
-    """That prompt look-up proposed."""
-    accepted_tokens: int = 0
-    """Of these, those that were drawn then: steps that were saved."""
-
-    @property
-    def acceptance(self) -> float:
-        """Share of guessed tokens that were right."""
-        return self.accepted_tokens / max(self.guessed_tokens, 1)
-
-    @property
-    def occupancy(self) -> float:
-        """Share of decoding that was done for a request."""
-        return self.busy_steps / max(self.row_steps, 1)
-
-    @property
-    def hits(self) -> float:
-        """Share of prompts that was not read."""
-        return self.reused_tokens / max(self.prompt_tokens, 1)
 
 
 @dataclass(frozen=True)
@@ -92,6 +59,7 @@ class _Row:
     """The last one, which is not in the cache yet."""
     position: int
     """Its position, which is also how many tokens are in the cache."""
+    ahead: draft.Ahead = field(default_factory=draft.Ahead)
 
 
 class Engine:
@@ -118,18 +86,22 @@ class Engine:
             rows: Requests decoded at one time, at most.
             chunk: Tokens decoded between two looks at the stop rules.
             memory: Bytes for the pages of earlier histories; a share of the device's if not given.
-            speculate: Whether tokens are guessed by prompt look-up where that pays. They are the
-                same tokens either way, but for rounding on plain XLA.
+            speculate: Whether tokens are guessed where that pays, by prompt look-up and by the
+                model's draft if it has one. They are the same tokens either way, but for rounding
+                on plain XLA.
         """
         if rows < 1 or chunk < 1:
             raise UserError(f"An engine needs a row and a token a chunk, not {rows} and {chunk}.")
         self.model = model
         self.counters = Counters()
         self._limit = rows
-        self._lookup, self._speculate = lookup.Lookup(), speculate
+        self._lookup = lookup.Lookup() if speculate else None
         self._chunk = chunk
-        size = page_bytes(model.config, self._empty(1, 1)[0]["k"].dtype)
-        self._pages = Pages(int((_share() if memory is None else memory) // size))
+        smaller = model.draft if speculate else None
+        size = sum(page_bytes(each.params, each.config) for each in (model, smaller) if each)
+        pages = int((_share() if memory is None else memory) // size)
+        self._pages = Pages(pages)
+        self._draft = draft.Draft(smaller, model, pages) if smaller else None
         self._waiting: deque[_Task] = deque()
         self._finished: dict[int, Completion] = {}
         self._next = 0
@@ -230,7 +202,9 @@ class Engine:
 
     def _decode(self, busy: Sequence[tuple[int, _Row]]) -> list[tuple[list[int], list[float]]]:
         """Return the next tokens of every busy row, with their log-probabilities."""
-        guesses = [self._guess(row) if len(busy) <= lookup.ROWS else [] for _, row in busy]
+        few = len(busy) <= lookup.ROWS
+        pairs = [self._guess(row) if few else ([], None) for _, row in busy]
+        guesses = [guess for guess, _ in pairs]
         width, count = len(self._rows), 1 + max(map(len, guesses))
         count = 1 if count == 1 else self._chunk  # few shapes to compile for
         tokens = np.zeros((width, count), np.int32)
@@ -239,7 +213,7 @@ class Engine:
             known = [row.token, *guess]
             tokens[place, : len(known)] = known
             positions[place, : len(known)] = row.position + np.arange(len(known))
-        sampling = _sampling([row.task.request if row else None for row in self._rows])
+        sampling = sampling_of([row.task.request if row else None for row in self._rows])
         if count == 1:
             self.counters.row_steps += width * self._chunk
             self.counters.busy_steps += len(busy) * self._chunk
@@ -249,12 +223,12 @@ class Engine:
             return [(ids[place].tolist(), logprobs[place].tolist()) for place, _ in busy]
         self._cache, ids, logprobs = verify(self.model, self._cache, tokens, positions, sampling)
         found = []
-        for (place, _), guess in zip(busy, guesses, strict=True):
+        for (place, _), (guess, learn) in zip(busy, pairs, strict=True):
             right = 0
             while right < len(guess) and guess[right] == ids[place, right]:
                 right += 1
-            if guess:
-                self._lookup.learn(right)
+            if guess and learn:
+                learn(right)
                 self.counters.guessed_tokens += len(guess)
                 self.counters.accepted_tokens += right
             self.counters.row_steps += 1 + len(guess)
@@ -263,10 +237,17 @@ class Engine:
             found.append((ids[place, made].tolist(), logprobs[place, made].tolist()))
         return found
 
-    def _guess(self, row: _Row) -> list[int]:
-        room = self.model.config.n_positions - row.position - 1
+    def _guess(self, row: _Row) -> tuple[list[int], Callable[[int], None] | None]:
+        """Return tokens that may come next, and what wants to know how many were right."""
+        history, room = row.task.history, self.model.config.n_positions - row.position - 1
         most = min(self._chunk - 1, room)
-        return self._lookup.guess(row.task.history, most) if self._speculate and most > 0 else []
+        if most > 0 and self._lookup and (found := self._lookup.guess(history, most)):
+            return found, self._lookup.learn
+        if most > 0 and self._draft:
+            sampling = sampling_of([row.task.request])
+            found = self._draft.guess(row.ahead, history, sampling, most)
+            return found, partial(self._draft.learn, len(found))
+        return [], None
 
     def _empty(self, rows: int, slots: int) -> Cache:
         return empty_cache(self.model.params, self.model.config, rows, slots)
@@ -343,19 +324,7 @@ def generate(
     return Engine(model).generate(requests, on_text)
 
 
-def _sampling(requests: Sequence[Request | None]) -> Sampling:
-    """Return how each row draws; rows without a request take the likeliest token."""
-    idle = Request("", temperature=0.0)
-    rows = [request or idle for request in requests]
-    return Sampling(
-        jnp.array([r.temperature for r in rows], jnp.float32),
-        jnp.array([r.top_p for r in rows], jnp.float32),
-        jnp.array([r.top_k for r in rows], jnp.int32),
-        jnp.array([r.seed for r in rows], jnp.uint32),
-    )
-
-
 def _share() -> float:
     """Return the bytes that pages may take."""
     limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
-    return MEMORY_SHARE * (limit or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return MEMORY_SHARE * (limit or host_memory())

@@ -6,6 +6,7 @@ the next turn of a conversation, a fork of it, a conversation of which a turn wa
 are never changed.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxformer.model import Cache, CodeGenConfig
+from jaxformer.model import Cache, CodeGenConfig, Params
+from jaxformer.model.inference import empty_cache
 
 PAGE = 32
 """Tokens of a page."""
@@ -90,9 +92,10 @@ class Pages:
             self._pages.move_to_end((page.before, page.tokens))
 
 
-def page_bytes(config: CodeGenConfig, dtype: jnp.dtype) -> int:
-    """Return the memory of one page."""
-    return 2 * config.n_layer * PAGE * config.n_embd * jnp.dtype(dtype).itemsize
+def page_bytes(params: Params, config: CodeGenConfig) -> int:
+    """Return the memory of one page, on each of the devices that share it."""
+    leaves = jax.tree.leaves(empty_cache(params, config, 1, PAGE))
+    return sum(math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize for x in leaves)
 
 
 def load(cache: Cache, pages: Sequence[Page]) -> Cache:

@@ -1,10 +1,13 @@
 """What is asked of the engine, and what comes back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import jax.numpy as jnp
 
 from jaxformer.checkpoints import Model
 from jaxformer.errors import UserError
+from jaxformer.generation.sampling import Sampling
 from jaxformer.transcript import Stop
 
 
@@ -88,3 +91,15 @@ def prompt_tokens(model: Model, request: Request) -> list[int]:
             "shorten it or choose a model with a longer context."
         )
     return tokens
+
+
+def sampling_of(requests: Sequence[Request | None]) -> Sampling:
+    """Return how each row draws; rows without a request take the likeliest token."""
+    idle = Request("", temperature=0.0)
+    rows = [request or idle for request in requests]
+    return Sampling(
+        jnp.array([r.temperature for r in rows], jnp.float32),
+        jnp.array([r.top_p for r in rows], jnp.float32),
+        jnp.array([r.top_k for r in rows], jnp.int32),
+        jnp.array([r.seed for r in rows], jnp.uint32),
+    )

@@ -1,0 +1,45 @@
+"""The same requests on one device and on several, in a process of its own."""
+
+import json
+import os
+import sys
+
+
+def main() -> None:
+    folder, devices, *dtypes = sys.argv[1:]
+    os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    import jax
+
+    import jaxformer as jf
+    from jaxformer.generation import Engine, Request, perplexity
+
+    requests = [
+        Request(prompt, max_new_tokens=30, temperature=temperature, seed=seed)
+        for prompt in ("def f(a):\n    ", "import os\n" * 30)
+        for temperature, seed in ((0.0, 0), (0.8, 1))
+    ]
+
+    def report(dtype: str, count: int) -> dict[str, object]:
+        model = jf.load(folder, dtype=dtype, devices=count, packed=False)
+        engine = Engine(model)
+        engine.generate(requests[-2:])  # the prompt's pages are known then
+        done = engine.generate(requests)
+        held = [0] * int(devices)
+        for leaf in jax.tree.leaves((model.params, engine._empty(4, 128))):
+            for shard in leaf.addressable_shards:
+                held[shard.device.id] += shard.data.nbytes
+        return {
+            "tokens": [completion.tokens for completion in done],
+            "logprobs": [completion.logprobs for completion in done],
+            "perplexity": perplexity(model, ["def f(a):\n    return a + 1\n"]),
+            "held": held,
+            "hits": engine.counters.hits,
+        }
+
+    counts = (1, int(devices))
+    print(json.dumps({dtype: [report(dtype, count) for count in counts] for dtype in dtypes}))
+
+
+if __name__ == "__main__":
+    main()
