@@ -38,8 +38,8 @@ def test_integers_are_packed_as_compressed_tensors_packs_them(bits, rows, column
 def saved(request, random_folder, tmp_path_factory):
     """A folder of quantised weights."""
     folder = tmp_path_factory.mktemp("quantised") / request.param
-    model = jf.load(str(random_folder), dtype=request.param, packed=False)
-    assert export(model, folder) == 0
+    assert export(str(random_folder), folder, request.param) == 0
+    assert [path.name for path in folder.parent.iterdir()] == [request.param]
     return request.param, folder
 
 
@@ -134,3 +134,16 @@ def test_weights_that_are_quantised_otherwise_are_refused(saved, tmp_path):
             jf.load(str(tmp_path))
         assert "quantised" in str(caught.value)
         assert is_one_sentence(str(caught.value))
+
+
+def test_a_model_that_the_layout_cannot_hold_is_not_exported(tmp_path, small_tokenizer):
+    """Three heads do not divide into transformers' four parts."""
+    config = CodeGenConfig(
+        vocab_size=1100, n_positions=64, n_embd=24, n_layer=1, n_head=3, rotary_dim=4
+    )
+    params = jax.tree.map(lambda x: 9 * x, init(config, jax.random.key(0)))
+    save_pretrained(tmp_path / "three", config, params, small_tokenizer, mp_num=1)
+    with pytest.raises(jf.UserError) as caught:
+        export(str(tmp_path / "three"), tmp_path / "out", "float32")
+    assert is_one_sentence(str(caught.value))
+    assert [path.name for path in tmp_path.iterdir()] == ["three"]

@@ -95,6 +95,15 @@ def test_complete(random_folder):
     assert len({completion["text"] for completion in many["completions"]}) == 3
 
 
+def test_export_and_a_draft(tmp_path):
+    """In int8 `nano` is a draft of itself as it was."""
+    report = json.loads(run("export", "nano", tmp_path / "int8", "--dtype", "int8", "--json"))
+    assert report["largest_logit_difference"] == 0
+    assert report["bytes"] == sum(file.stat().st_size for file in (tmp_path / "int8").iterdir())
+    asked = ("complete", "def f(a):\n    return", "--temperature", "0", "--json")
+    assert run(*asked, "--draft", tmp_path / "int8") == run(*asked)
+
+
 def test_perplexity(steps, random_folder, tmp_path):
     report = json.loads(run("perplexity", steps, "-m", random_folder, "--json"))
     assert [row["prompt"] for row in report["prompts"]] == ["Set x to 3.", "Print x."]

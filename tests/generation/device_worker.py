@@ -12,6 +12,7 @@ def main() -> None:
     import jax
 
     import jaxformer as jf
+    from jaxformer.checkpoints.layout import relayout
     from jaxformer.generation import Engine, Request, perplexity
 
     requests = [
@@ -26,7 +27,9 @@ def main() -> None:
         engine.generate(requests[-2:])  # the prompt's pages are known then
         done = engine.generate(requests)
         held = [0] * int(devices)
-        for leaf in jax.tree.leaves((model.params, engine._empty(4, 128))):
+        engine.submit(requests[0])
+        engine.step()  # what follows is the cache as XLA left it
+        for leaf in jax.tree.leaves((model.params, engine._cache)):
             for shard in leaf.addressable_shards:
                 held[shard.device.id] += shard.data.nbytes
         return {
@@ -38,7 +41,15 @@ def main() -> None:
         }
 
     counts = (1, int(devices))
-    print(json.dumps({dtype: [report(dtype, count) for count in counts] for dtype in dtypes}))
+    reports = {dtype: [report(dtype, count) for count in counts] for dtype in dtypes}
+
+    whole = jf.load(folder, devices=counts[1], packed=False).params
+    other = jf.load(folder, devices=counts[1], packed=False, mp_num=1).params
+    relayout(other["blocks"], 1, 4)
+    same = jax.tree.map(
+        lambda x, y: bool((x == y).all()) and x.sharding == y.sharding, whole, other
+    )
+    print(json.dumps({"reports": reports, "laid out": jax.tree.all(same)}))
 
 
 if __name__ == "__main__":

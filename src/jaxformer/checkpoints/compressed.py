@@ -1,6 +1,6 @@
 """Quantised matrices in files, as the library compressed-tensors writes them (`pack-quantized`).
 
-transformers and vLLM read them so. Of a weight `[out, in]` there are `weight_packed`, int32
+transformers reads them with that library. Of a weight `[out, in]` there are `weight_packed`, int32
 `[out, in · bits / 32]` (rounded up) with the first value in the lowest bits and zero in the middle
 of the range, `weight_scale` `[out, 1]` or `[out, in / 32]`, and `weight_shape`.
 """

@@ -1,4 +1,4 @@
-"""A model as a folder for other software, compared with itself once it is written."""
+"""A model as a folder for other software, read again once it is written."""
 
 import shutil
 from pathlib import Path
@@ -13,33 +13,47 @@ from jaxformer.checkpoints.saving import save_pretrained
 from jaxformer.errors import UserError
 from jaxformer.model.inference import empty_cache, head_of, scores, step
 
+TOLERANCE = 1e-3
+"""The largest difference of logits that what was written may show."""
 
-def export(model: Model, folder: Path) -> float:
-    """Write a folder that transformers loads, in the dtype that the model was loaded in.
+
+def export(name: str, folder: Path, dtype: str) -> float:
+    """Write a folder that transformers loads, whole or not at all.
 
     Args:
-        model: The model, not packed for the native kernels.
+        name: `nano`, a Hugging Face CodeGen folder, or a hub name.
         folder: Where to; it must not exist.
+        dtype: Of the weights that are written; in `int8` and `int4` they are quantised.
 
     Returns:
-        The largest difference between the model's logits and those of what was written, on a text.
+        The largest difference between the logits of the model in that dtype and of the folder,
+        read again, on a text.
 
     Raises:
-        UserError: If the folder exists or cannot be written.
+        UserError: If the model cannot be loaded, or the folder exists, cannot be written, or does
+            not give the model's logits.
     """
     if folder.exists():
         raise UserError(f"{folder} exists already; name another folder, or remove it first.")
-    part = folder.with_name(f".{folder.name}.part")
+    model = load(name, dtype=dtype, packed=False)
+    wanted, part = _logits(model), folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
-        save_pretrained(part, model.config, model.params, model.tokenizer, dtype=model.dtype)
+        save_pretrained(part, model.config, model.params, model.tokenizer, dtype=dtype)
+        del model  # not two in memory
+        found = _logits(load(str(part), dtype=dtype, packed=False))
+        difference = float(np.abs(found - wanted).max())
+        if not difference <= TOLERANCE:
+            raise UserError(
+                f"{folder} was not written: read again, its logits differ by {difference:.2g}; "
+                f"{name} does not fit transformers' layout of queries, keys and values."
+            )
+        part.rename(folder)
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(part, ignore_errors=True)
         reason = getattr(error, "strerror", None) or str(error).rstrip(".")
-        raise UserError(f"{folder} could not be written: {reason}; make room.") from error
-    written = load(str(part), dtype=model.dtype, packed=False)
-    difference = float(np.abs(_logits(model) - _logits(written)).max())
-    part.rename(folder)
+        raise UserError(f"{folder} could not be written: {reason}.") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
     return difference
 
 

@@ -32,6 +32,7 @@ BITS = {"int8": 8, "int4": 4}
 
 
 Stored = np.ndarray | Quantised
+"""A parameter as the files have it, a matrix `[in, out]`."""
 
 
 def read_config(folder: Path) -> CodeGenConfig:
@@ -118,6 +119,8 @@ def read_params(
             return [part.T for part in _split(value, paths, mp_num)]
         wanted = compressed.shapes(shape, stored_bits)
         found = {part: _read(tensors, folder, f"{name}_{part}", wanted[part]) for part in wanted}
+        if found["shape"].tolist() != list(shape):
+            raise UserError(f"The weights in {folder} say that {name} has another shape.")
         values = compressed.unpack(found["packed"], shape[1], stored_bits)
         pairs = zip(*(_split(x, paths, mp_num) for x in (values, found["scale"])), strict=True)
         return [compressed.in_memory(whole, scales, stored_bits) for whole, scales in pairs]

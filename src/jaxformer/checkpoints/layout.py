@@ -85,8 +85,13 @@ def relayout(blocks: list[Params], assumed: int, other: int) -> None:
         else:
             homes = jax.tree.map(lambda x: x.sharding, block["q"])
             parts = _rearrange([block[name] for name in "qkv"], columns)
-            placed = [jax.device_put(part, homes) for part in jax.block_until_ready(parts)]
+            placed = [jax.tree.map(_at_home, part, homes) for part in jax.block_until_ready(parts)]
             block |= zip("qkv", placed, strict=True)
+
+
+def _at_home(x: jax.Array, home: jax.sharding.Sharding) -> jax.Array:
+    """Put an array where it was; one that is there stays free to go where others are."""
+    return x if x.sharding == home else jax.device_put(x, home)
 
 
 def _loss(params: Params, config: CodeGenConfig, tokens: np.ndarray) -> float:

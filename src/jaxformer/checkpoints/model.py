@@ -33,7 +33,7 @@ class Model:
     notes: tuple[str, ...] = ()
     """What was put right on loading."""
     draft: "Model | None" = None
-    """A smaller model that writes ahead of this one, which then decodes faster."""
+    """A smaller model that writes ahead of this one; the tokens are this one's."""
 
 
 def load(
@@ -56,11 +56,12 @@ def load(
             used.
         devices: How many devices share the weights, each with some of the heads.
         draft: The name of a smaller model of the same family, loaded in the same dtype on the
-            default device: it writes ahead, this one checks. It changes no token.
+            default device: it writes ahead, this one checks. What is written is the same, but for
+            rounding on plain XLA.
 
     Raises:
-        UserError: If the model is missing, damaged or no CodeGen model, or if it cannot be shared
-            by so many devices.
+        UserError: If the model or its draft is missing, damaged or no CodeGen model, if their
+            tokenizers differ, or if so many devices cannot share the model.
     """
     known = (*DTYPES, *BITS)
     if dtype not in known:
@@ -85,6 +86,12 @@ def load(
         config = config.model_copy(update={"bos_token_id": end, "eos_token_id": end})
 
     mesh = _mesh(devices, config) if devices != 1 else None
+    smaller = load(draft, dtype=dtype) if draft else None
+    if smaller and smaller.tokenizer.vocabulary != tokenizer.vocabulary:
+        raise UserError(
+            f"{draft} cannot write ahead for {name}: their tokenizers differ; take a smaller "
+            "model of the same family."
+        )
     assumed = mp_num or (USUAL_MP_NUM if config.n_head % USUAL_MP_NUM == 0 else 1)
     _keep_no_freed_memory()
     if packed is None:
@@ -97,7 +104,6 @@ def load(
         _keep_no_freed_memory()
     for note in notes:
         log.warning("%s: %s", name, note)
-    smaller = load(draft, dtype=dtype) if draft else None
     return Model(Path(name).name, config, params, tokenizer, dtype, tuple(notes), smaller)
 
 
@@ -109,11 +115,9 @@ def _mesh(devices: int, config: CodeGenConfig) -> Mesh:
     """
     known = jax.devices()
     if not 1 <= devices <= len(known):
-        raise UserError(f"There are not {devices} devices here; JAX sees {len(known)}.")
+        raise UserError(f"devices must be from 1 to the {len(known)} that are here, not {devices}.")
     if config.n_head % devices:
-        raise UserError(
-            f"The {config.n_head} heads cannot be shared out evenly to {devices} devices."
-        )
+        raise UserError(f"{devices} devices cannot share {config.n_head} heads evenly.")
     return make_mesh((1, 1, devices), known[:devices])
 
 

@@ -65,7 +65,7 @@ def save_pretrained(
 
     specs, files = table(config), files_table(config)
 
-    def sizes_of(name: str) -> int:
+    def size_of(name: str) -> int:
         shape = file_shape(specs, files[name])
         if not bits or not is_quantised(specs, files[name][0]):
             return math.prod(shape) * plain.itemsize
@@ -85,7 +85,7 @@ def save_pretrained(
         stored = [x if paths == (("embedding",),) else x.T for x in whole]
         return {name: np.ascontiguousarray(_fuse(stored, mp_num).astype(plain))}
 
-    sizes = {name: sizes_of(name) for name in files}
+    sizes = {name: size_of(name) for name in files}
     shards, weight_map = _plan_shards(sizes, shard_bytes), {}
     for stale in folder.glob("model*.safetensors*"):
         stale.unlink()  # an older single file would hide new shards

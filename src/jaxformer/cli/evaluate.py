@@ -98,7 +98,7 @@ def evaluate(
     from jaxformer.sandbox import Limits
 
     console = Console(stderr=True)
-    _one_way(score, endpoint, engine, on)
+    _one_way(score, endpoint, engine, on, devices > 1 or draft is not None)
     if download:
         problems = _fetched(benchmark, problems, console)
     file = find_file(benchmark, problems)
@@ -138,7 +138,7 @@ def evaluate(
         _print(found, Console(file=sys.stdout, highlight=False))
 
 
-def _one_way(score: Path | None, endpoint: str | None, engine: str, on: str) -> None:
+def _one_way(score: Path | None, endpoint: str | None, engine: str, on: str, loaded: bool) -> None:
     """Refuse options of which one would be without effect."""
     given = {
         "--score": score is not None,
@@ -147,6 +147,8 @@ def _one_way(score: Path | None, endpoint: str | None, engine: str, on: str) -> 
         "--on ray": on == "ray",
     }
     ways = [name for name, is_given in given.items() if is_given]
+    if loaded and ways and ways[0] != "--on ray":
+        ways.append("--devices or --draft")
     if len(ways) > 1:
         raise UserError(f"{ways[0]} and {ways[1]} do not go together; leave one out.")
 

@@ -12,7 +12,7 @@ Devices = Annotated[int, typer.Option(min=1, help="How many devices share the we
 Draft = Annotated[
     str | None,
     typer.Option(
-        help="A smaller model of the same family that writes ahead: faster, the same tokens."
+        help="A smaller model of the same family that writes ahead, which this one checks."
     ),
 ]
 Temperature = Annotated[float, typer.Option(help="0 takes the likeliest token each time.")]

@@ -8,16 +8,15 @@ way. (Leviathan et al., arXiv:2211.17192.)
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import jax
 import numpy as np
 
 from jaxformer.checkpoints import Model
-from jaxformer.errors import UserError
 from jaxformer.generation.decoding import bucket, decode, moved, read
 from jaxformer.generation.pages import Pages, load
 from jaxformer.generation.sampling import Sampling
 from jaxformer.model import Cache
 from jaxformer.model.inference import empty_cache
+from jaxformer.model.sharding import bytes_on_each
 
 LENGTHS = (1, 3, 7)
 """Tokens that are written ahead at a time; few numbers to compile for."""
@@ -44,30 +43,32 @@ class Draft:
 
         Args:
             model: The draft.
-            larger: The model that it writes ahead for.
+            larger: The model that it writes ahead for; both have the same tokens.
             pages: How many pages of histories to keep.
-
-        Raises:
-            UserError: If the two do not share a tokenizer.
         """
-        if model.tokenizer.backend.to_str() != larger.tokenizer.backend.to_str():
-            raise UserError(
-                f"{model.name} cannot write ahead for {larger.name}: their tokenizers differ; "
-                "take a smaller model of the same family."
-            )
         self.model = model
+        self.cost = _read_bytes(model) / _read_bytes(larger)
+        """Of a token written ahead, in steps of the larger model: by the bytes that are read."""
         self._pages = Pages(pages)
-        self._cost = _read_bytes(model) / _read_bytes(larger)
         self._right, self._tried = 8.0, 10.0
         self._looks = 0
 
     @property
-    def acceptance(self) -> float:
-        """How likely the next guess is right, judged by the last few dozen."""
+    def agreement(self) -> float:
+        """How likely both models draw the same token, judged by the last few dozen."""
         return self._right / self._tried
 
+    def worth(self, rows: int, most: int = LENGTHS[-1]) -> float:
+        """Return how many steps writing ahead saves for each that is done, at best.
+
+        Args:
+            rows: For how many rows the draft writes; one after the other.
+            most: Tokens that can be checked.
+        """
+        return max((self._gain(n, rows) for n in LENGTHS if n <= most), default=1.0) - 1
+
     def guess(
-        self, ahead: Ahead, history: Sequence[int], sampling: Sampling, most: int
+        self, ahead: Ahead, history: Sequence[int], sampling: Sampling, rows: int, most: int
     ) -> list[int]:
         """Return up to `most` tokens that may follow a history; none where guessing does not pay.
 
@@ -75,10 +76,11 @@ class Draft:
             ahead: What was read of this history before; it is brought up to date.
             history: The tokens so far.
             sampling: How the larger model draws, for one row.
+            rows: For how many rows the draft writes.
             most: Tokens that can be checked.
         """
         context = self.model.config.n_positions
-        count = self._count(min(most, context - len(history)))
+        count = self._count(rows, min(most, context - len(history)))
         if not count:
             return []
         last = len(history) - 1
@@ -105,28 +107,30 @@ class Draft:
         tried = min(accepted + 1, guessed)
         self._right, self._tried = 0.95 * self._right + accepted, 0.95 * self._tried + tried
 
-    def _count(self, most: int) -> int:
-        """Return how many tokens to write ahead: as many as speed decoding up most, or none.
+    def _count(self, rows: int, most: int) -> int:
+        """Return how many tokens to write ahead: as many as speed decoding up most, or none."""
+        possible = [n for n in LENGTHS if n <= most]
+        if not possible:
+            return 0
+        if self.worth(rows, most) <= 0:
+            self._looks += 1
+            if self._looks % PATIENCE:
+                return 0
+        return max(possible, key=lambda n: self._gain(n, rows))
+
+    def _gain(self, count: int, rows: int) -> float:
+        """Return how many times faster decoding is with so many guesses a step.
 
         A step that checks `n` guesses makes `(1 - a^(n+1)) / (1 - a)` tokens (equation 1 there).
         """
-        share = min(self.acceptance, 0.999)
-
-        def gain(count: int) -> float:
-            made = (1 - share ** (count + 1)) / (1 - share)
-            return made / (1 + count * (self._cost + CHECK))
-
-        best = max((count for count in LENGTHS if count <= most), key=gain, default=0)
-        if best and gain(best) <= 1:
-            self._looks += 1
-            return 0 if self._looks % PATIENCE else best
-        return best
+        share = min(self.agreement, 0.999)
+        made = (1 - share ** (count + 1)) / (1 - share)
+        return made / (1 + rows * count * (self.cost + CHECK))
 
 
 def _read_bytes(model: Model) -> int:
-    """Return the bytes that a step reads: of all weights but the embedding."""
-    whole = sum(leaf.nbytes for leaf in jax.tree.leaves(model.params))
-    return whole - model.params["embedding"].nbytes
+    """Return the bytes that a device reads for a step: of all weights but the embedding."""
+    return bytes_on_each({k: v for k, v in model.params.items() if k != "embedding"})
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:

@@ -95,7 +95,7 @@ class Engine:
         self.model = model
         self.counters = Counters()
         self._limit = rows
-        self._lookup = lookup.Lookup() if speculate else None
+        self._lookup, self._speculate = lookup.Lookup(), speculate
         self._chunk = chunk
         smaller = model.draft if speculate else None
         size = sum(page_bytes(each.params, each.config) for each in (model, smaller) if each)
@@ -202,8 +202,7 @@ class Engine:
 
     def _decode(self, busy: Sequence[tuple[int, _Row]]) -> list[tuple[list[int], list[float]]]:
         """Return the next tokens of every busy row, with their log-probabilities."""
-        few = len(busy) <= lookup.ROWS
-        pairs = [self._guess(row) if few else ([], None) for _, row in busy]
+        pairs = [self._guess(row, len(busy)) for _, row in busy]
         guesses = [guess for guess, _ in pairs]
         width, count = len(self._rows), 1 + max(map(len, guesses))
         count = 1 if count == 1 else self._chunk  # few shapes to compile for
@@ -227,7 +226,7 @@ class Engine:
             right = 0
             while right < len(guess) and guess[right] == ids[place, right]:
                 right += 1
-            if guess and learn:
+            if guess:
                 learn(right)
                 self.counters.guessed_tokens += len(guess)
                 self.counters.accepted_tokens += right
@@ -237,17 +236,19 @@ class Engine:
             found.append((ids[place, made].tolist(), logprobs[place, made].tolist()))
         return found
 
-    def _guess(self, row: _Row) -> tuple[list[int], Callable[[int], None] | None]:
+    def _guess(self, row: _Row, rows: int) -> tuple[list[int], Callable[[int], None]]:
         """Return tokens that may come next, and what wants to know how many were right."""
-        history, room = row.task.history, self.model.config.n_positions - row.position - 1
-        most = min(self._chunk - 1, room)
-        if most > 0 and self._lookup and (found := self._lookup.guess(history, most)):
-            return found, self._lookup.learn
-        if most > 0 and self._draft:
+        most = min(self._chunk, row.task.growing.left) - 1
+        if not self._speculate or rows > lookup.ROWS or most < 1:
+            return [], self._lookup.learn
+        history = row.task.history
+        found = self._lookup.guess(history, most)
+        if self._draft and (not found or self._draft.worth(rows) > self._lookup.worth):
             sampling = sampling_of([row.task.request])
-            found = self._draft.guess(row.ahead, history, sampling, most)
-            return found, partial(self._draft.learn, len(found))
-        return [], None
+            ahead = self._draft.guess(row.ahead, history, sampling, rows, most)
+            if ahead:
+                return ahead, partial(self._draft.learn, len(ahead))
+        return found, self._lookup.learn
 
     def _empty(self, rows: int, slots: int) -> Cache:
         return empty_cache(self.model.params, self.model.config, rows, slots)

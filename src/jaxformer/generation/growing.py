@@ -20,16 +20,20 @@ class Growing:
         """
         self._request = request
         self._model = model
-        self._room = room
+        self._limit = min(room, request.max_new_tokens)
         self._raw = ""
         self._shown = 0
         self._logprobs: list[float] = []
         self.tokens: list[int] = []
         self.result: Completion | None = None
 
+    @property
+    def left(self) -> int:
+        """How many tokens may still come."""
+        return self._limit - len(self.tokens)
+
     def take(self, tokens: Sequence[int], logprobs: Sequence[float]) -> None:
         """Add decoded tokens up to the first reason to stop."""
-        limit = min(self._room, self._request.max_new_tokens)
         before = len(self.tokens)
         reason = None
         for token, logprob in zip(tokens, logprobs, strict=True):
@@ -38,8 +42,9 @@ class Growing:
                 break
             self.tokens.append(token)
             self._logprobs.append(logprob)
-            if len(self.tokens) == limit:
-                reason = "length" if limit == self._request.max_new_tokens else "context"
+            if not self.left:
+                whole = self._limit == self._request.max_new_tokens
+                reason = "length" if whole else "context"
                 break
         decode, stops = self._model.tokenizer.decode, self._request.stops
         self._raw = decode(self.tokens)

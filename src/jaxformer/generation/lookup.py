@@ -23,12 +23,13 @@ class Lookup:
 
     def __init__(self) -> None:
         """Begin hopefully."""
-        self._worth = 2.0
+        self.worth = 2.0
+        """Tokens that a guess brought, of late and on average."""
 
     def guess(self, history: Sequence[int], most: int) -> list[int]:
         """Return up to `most` tokens that may follow; none where nothing is known, or none pay."""
-        if self._worth < WORTH:
-            self._worth += WORTH / 32  # a later try
+        if self.worth < WORTH:
+            self.worth += WORTH / 32  # a later try
             return []
         tokens = np.asarray(history)
         if len(tokens) <= MATCH:
@@ -44,4 +45,4 @@ class Lookup:
 
     def learn(self, accepted: int) -> None:
         """Note how many tokens of a guess were right."""
-        self._worth += 0.2 * (accepted - self._worth)
+        self.worth += 0.2 * (accepted - self.worth)

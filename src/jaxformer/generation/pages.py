@@ -6,7 +6,6 @@ the next turn of a conversation, a fork of it, a conversation of which a turn wa
 are never changed.
 """
 
-import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 
 from jaxformer.model import Cache, CodeGenConfig, Params
 from jaxformer.model.inference import empty_cache
+from jaxformer.model.sharding import bytes_on_each
 
 PAGE = 32
 """Tokens of a page."""
@@ -94,8 +94,7 @@ class Pages:
 
 def page_bytes(params: Params, config: CodeGenConfig) -> int:
     """Return the memory of one page, on each of the devices that share it."""
-    leaves = jax.tree.leaves(empty_cache(params, config, 1, PAGE))
-    return sum(math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize for x in leaves)
+    return bytes_on_each(empty_cache(params, config, 1, PAGE))
 
 
 def load(cache: Cache, pages: Sequence[Page]) -> Cache:

@@ -44,6 +44,7 @@ class Quantised:
 
 
 Matrix = jax.Array | np.ndarray | Quantised
+"""`[in, out]`."""
 
 
 def quantise(matrix: Matrix, bits: int) -> Quantised:
@@ -66,7 +67,7 @@ def quantise(matrix: Matrix, bits: int) -> Quantised:
     return Quantised(jnp.asarray(values), jnp.asarray(scales), bits)
 
 
-def columns(matrix: Matrix, first: int, last: int) -> Matrix:
+def outputs_of(matrix: Matrix, first: int, last: int) -> Matrix:
     """Return some outputs of a matrix `[in, out]`."""
     if isinstance(matrix, Quantised):
         part = (slice(None), slice(first, last))

@@ -1,5 +1,6 @@
 """Where arrays live on a mesh of devices: one table of rules, logical axes to mesh axes."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -58,3 +59,9 @@ def constrain(x: jax.Array, *axes: str | None) -> jax.Array:
     if mesh.empty or mesh.size == 1:
         return x
     return jax.lax.with_sharding_constraint(x, partition(axes))
+
+
+def bytes_on_each(tree: Any) -> int:
+    """Return the bytes that a tree of arrays takes on each of its devices."""
+    leaves = jax.tree.leaves(tree)
+    return sum(math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize for x in leaves)

@@ -30,6 +30,11 @@ class Tokenizer:
         """Number of entries; ids from here up are padding rows of a model."""
         return max(self.backend.get_vocab().values()) + 1
 
+    @property
+    def vocabulary(self) -> dict[str, int]:
+        """The id of every entry."""
+        return self.backend.get_vocab()
+
     @cached_property
     def eos_token_id(self) -> int:
         """Id of the end-of-text token, which also serves as bos and pad."""

@@ -11,7 +11,7 @@ import ml_dtypes
 import numpy as np
 
 from jaxformer.model.parameters import Params
-from jaxformer.model.quantisation import GROUP, SLICE, Matrix, beside, columns, quantise
+from jaxformer.model.quantisation import GROUP, SLICE, Matrix, beside, outputs_of, quantise
 
 PANEL = 32
 """Outputs side by side."""
@@ -56,7 +56,7 @@ def pack(form: str, *matrices: Matrix) -> Packed:
     scales = np.zeros(PANEL * starts[-1] if form == "int8" else 0, np.float32)
     for matrix, start in zip(matrices, starts, strict=False):
         for first in range(0, matrix.shape[1], SLICE):
-            found, of_outputs = _pack(form, columns(matrix, first, first + SLICE))
+            found, of_outputs = _pack(form, outputs_of(matrix, first, first + SLICE))
             place = start + first // PANEL
             panels[place : place + len(found)] = found
             scales[PANEL * place :][: len(of_outputs)] = of_outputs

@@ -17,16 +17,23 @@ struct Pool {
   }
 };
 
+// Bytes from one row of activations to the next: an odd number of cache lines, because the rows
+// that are multiplied together would share one set of the cache at a power of two.
+template <class Format>
+static size_t row_stride(size_t in) {
+  return round_up(Format::row_bytes(in), 64) | 64;
+}
+
 template <class Format>
 static size_t prepared_bytes(size_t rows, size_t in) {
   size_t scales = round_up(rows * Format::groups(in) * 4, 64);
-  return rows * round_up(Format::row_bytes(in), 64) + 2 * scales;
+  return rows * row_stride<Format>(in) + 2 * scales;
 }
 
 template <class Format>
 static Prepared room_for(Pool& pool, size_t rows, size_t in) {
   Prepared x;
-  x.stride = round_up(Format::row_bytes(in), 64);
+  x.stride = row_stride<Format>(in);
   x.groups = Format::groups(in);
   x.values = pool.take<uint8_t>(rows * x.stride);
   x.scales = pool.take<float>(rows * x.groups);
