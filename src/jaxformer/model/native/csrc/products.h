@@ -67,6 +67,26 @@ struct Ahead {
   }
 };
 
+// Four bytes after four bytes of R rows. Three rows share a register, which counts: with one each
+// they do not fit, and what is moved about then takes the place of multiplications.
+template <int R>
+struct Columns {
+  const uint8_t* next[(R + 2) / 3];
+  size_t stride;
+  Columns(const Prepared& x, size_t row) : stride(x.stride) {
+    for (int i = 0; i < (R + 2) / 3; i++) next[i] = x.values + (row + 3 * i) * stride;
+  }
+  template <class T>
+  inline T at(int r) const {
+    T value;
+    std::memcpy(&value, next[r / 3] + r % 3 * stride, 4);
+    return value;
+  }
+  inline void advance() {
+    for (auto& from : next) from += 4;
+  }
+};
+
 struct Float32 {
   static constexpr int kMost = kRows;
   static size_t row_bytes(size_t in) { return 4 * in; }
@@ -78,14 +98,13 @@ struct Float32 {
   template <int R>
   static inline void multiply(const uint8_t* w, const float*, const Prepared& x, size_t row,
                               size_t in, Ahead ahead, f32x16 (&out)[R][2]) {
-    const float* rows[R];
-    for (int r = 0; r < R; r++) rows[r] = (const float*)(x.values + (row + r) * x.stride);
+    Columns<R> columns(x, row);
     f32x16 acc[R][2] = {};
-    for (size_t k = 0; k < in; k++, w += 128) {
+    for (const uint8_t* end = w + 128 * in; w < end; w += 128, columns.advance()) {
       ahead.fetch();
       f32x16 a = load<f32x16>(w), b = load<f32x16>(w + 64);
       for (int r = 0; r < R; r++) {
-        f32x16 value = splat(rows[r][k]);
+        f32x16 value = splat(columns.template at<float>(r));
         acc[r][0] = multiply_add(a, value, acc[r][0]);
         acc[r][1] = multiply_add(b, value, acc[r][1]);
       }
@@ -109,15 +128,15 @@ struct BFloat16 {
   template <int R>
   static inline void multiply(const uint8_t* w, const float*, const Prepared& x, size_t row,
                               size_t in, Ahead ahead, f32x16 (&out)[R][2]) {
-    const uint32_t* rows[R];
-    for (int r = 0; r < R; r++) rows[r] = (const uint32_t*)(x.values + (row + r) * x.stride);
+    Columns<R> columns(x, row);
     f32x16 acc[R][2] = {};
-    for (size_t k = 0; k < (in + 1) / 2; k++, w += 128) {
+    for (const uint8_t* end = w + panel_bytes(in); w < end; w += 128, columns.advance()) {
       ahead.fetch();
       u32x16 a = load<u32x16>(w), b = load<u32x16>(w + 64);
       for (int r = 0; r < R; r++) {
-        acc[r][0] = dot_pairs(acc[r][0], a, rows[r][k]);
-        acc[r][1] = dot_pairs(acc[r][1], b, rows[r][k]);
+        uint32_t pair = columns.template at<uint32_t>(r);
+        acc[r][0] = dot_pairs(acc[r][0], a, pair);
+        acc[r][1] = dot_pairs(acc[r][1], b, pair);
       }
     }
     std::memcpy(out, acc, sizeof acc);
@@ -138,18 +157,16 @@ struct Int8 {
   template <int R>
   static inline void multiply(const uint8_t* w, const float* scales, const Prepared& x, size_t row,
                               size_t in, Ahead ahead, f32x16 (&out)[R][2]) {
-    const int32_t* rows[R];
+    Columns<R> columns(x, row);
     i32x16 acc[R][2];
-    for (int r = 0; r < R; r++) {
-      rows[r] = (const int32_t*)(x.values + (row + r) * x.stride);
-      acc[r][0] = acc[r][1] = splat(x.starts[row + r]);
-    }
-    for (size_t k = 0; k < (in + 3) / 4; k++, w += 128) {
+    for (int r = 0; r < R; r++) acc[r][0] = acc[r][1] = splat(x.starts[row + r]);
+    for (const uint8_t* end = w + panel_bytes(in); w < end; w += 128, columns.advance()) {
       ahead.fetch();
       u32x16 a = byte_weights(load<u32x16>(w)), b = byte_weights(load<u32x16>(w + 64));
       for (int r = 0; r < R; r++) {
-        acc[r][0] = dot_bytes(acc[r][0], a, rows[r][k]);
-        acc[r][1] = dot_bytes(acc[r][1], b, rows[r][k]);
+        int32_t four = columns.template at<int32_t>(r);
+        acc[r][0] = dot_bytes(acc[r][0], a, four);
+        acc[r][1] = dot_bytes(acc[r][1], b, four);
       }
     }
     f32x16 one = load<f32x16>(scales), two = load<f32x16>(scales + 16);
