@@ -242,7 +242,7 @@ def plot(found: dict[str, dict[int, tuple[float, float]]], path: Path) -> None:
         axis.set(xlabel=name, yscale="log", xticks=sizes)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("seconds")
-    axes[0].legend(loc="upper left", fontsize=8)
+    axes[0].legend(loc="center right", fontsize=8, bbox_to_anchor=(1, 0.55))
     figure.tight_layout()
     figure.savefig(path, dpi=110)
 
