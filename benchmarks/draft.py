@@ -1,13 +1,12 @@
-"""Tokens a second with a smaller model that writes ahead: always right, never right, and none.
+"""Tokens a second with a smaller model that writes ahead: one that agrees, a stranger, and none.
 
     python benchmarks/draft.py                         # 2.1 billion parameters in bfloat16
     python benchmarks/draft.py --blocks 80 --dtype int8
 
 The larger model is the smaller one (350M shape, random weights) and further blocks that add
-nothing, so that both always agree: the most that a draft can bring at that cost. A draft of other
-random weights never agrees: what asking it in vain costs. How often real models of one family
-agree lies between, and is `Engine.counters.acceptance`. The tokens are compared first: all three
-ways write the same.
+nothing, so that both always agree: the most that a draft can bring at that cost. A stranger has
+other random weights and agrees as far as the common noise decides. How often real models of one
+family agree lies between. The tokens are compared first: all three ways write the same.
 """
 
 import statistics
