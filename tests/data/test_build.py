@@ -333,14 +333,14 @@ def test_killed_anywhere_and_resumed_it_gives_the_same_bytes(tmp_path, toml):
     assert started(tmp_path, toml, tmp_path / "whole").wait(100) == 0
     rng = random.Random(0)
     kills = dict.fromkeys(MARKS, 0)
-    for out in map(str, range(7)):
+    for out in map(str, range(5)):
         folder = tmp_path / out
         for mark in sorted(rng.sample(MARKS, 3), key=MARKS.index):
             process = started(tmp_path, toml, folder)
             kills[mark] += killed(process, folder, mark, rng.uniform(0, 0.05))
         assert started(tmp_path, toml, folder).wait(100) == 0
         assert bytes_of(folder) == bytes_of(tmp_path / "whole")
-    assert sum(kills.values()) >= 14, kills
+    assert sum(kills.values()) >= 10, kills
     assert sum(count > 0 for count in kills.values()) >= 4, "the kills hit different stages"
 
 

@@ -63,7 +63,7 @@ ASKED = st.builds(
 
 
 @pytest.mark.parametrize("packed", [True, False], ids=["kernels", "plain"])
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(
     st.lists(ASKED, min_size=1, max_size=2),
     st.sampled_from(KINDS),

@@ -51,7 +51,7 @@ ASKED = st.builds(
 )
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(
     st.lists(ASKED, min_size=2, max_size=8),
     st.sampled_from([1, 3, 16]),
