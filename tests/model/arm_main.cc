@@ -1,5 +1,5 @@
 // Runs the kernels on what a file holds: `arm_main block|head FILE`, on an emulated ARM processor.
-// The file: four numbers of 32 bits and more, then each array as its bytes, in the order below.
+// The file: sizes and epsilon, then each array, in the order below; before each its bytes' number.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -14,9 +14,8 @@ static std::FILE* file;
 static std::vector<char> next() {
   uint64_t size;
   if (std::fread(&size, 8, 1, file) != 1) std::abort();
-  std::vector<char> bytes(size + 64);  // aligned as malloc does; vectors are loaded unaligned
+  std::vector<char> bytes(size + 64);  // a vector may be read past an array's end
   if (std::fread(bytes.data(), 1, size, file) != size) std::abort();
-  bytes.resize(size + 64);
   return bytes;
 }
 
