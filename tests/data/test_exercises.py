@@ -114,10 +114,21 @@ def test_conversations_mostly_end_by_printing(sample: list[Exercise]):
 
 
 def test_there_are_many_operations():
-    assert len(operations.every()) >= 500
+    assert len(operations.every()) >= 850
     wordings = 0
     for operation in operations.every():
         for field in ("nouns", "verbs", "does", "asks", "clauses", "prompts"):
             template = getattr(operation, field, "")
             wordings += phrasing.alternatives(template) if template else 0
     assert wordings > 20 * len(operations.every())
+
+
+def test_every_kind_of_value_is_worked_with(sample: list[Exercise]):
+    """What people describe: numbers, texts, lists, tables, arrays, dates, classes, files."""
+    programs = ["\n".join(turn.code for turn in exercise.turns) for exercise in sample]
+    for sign in (
+        "np.array(", "np.arange(", "date(", "timedelta(", "strptime(", "class ", "self.", "set(",
+        "json.loads(", "csv.", "Counter(", "math.gcd(", "itertools.", "lambda", ":.2f}", "while ",
+    ):  # fmt: skip
+        count = sum(sign in program for program in programs)
+        assert count >= COUNT / 1000, f"{sign} is in {count} of {COUNT} programs"

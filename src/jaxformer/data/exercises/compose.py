@@ -4,8 +4,14 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 from jaxformer.data.exercises import (
+    algorithms,
+    arrays,
+    classes,
+    dates,
     definitions,
     dictionaries,
+    files,
+    formats,
     functions,
     list_changes,
     lists,
@@ -13,6 +19,7 @@ from jaxformer.data.exercises import (
     operations,
     predicates,
     printing,
+    records,
     strings,
     transforms,
 )
@@ -24,7 +31,10 @@ from jaxformer.data.exercises.world import World, kind_of
 from jaxformer.transcript import Turn
 
 # Importing these modules fills the registry.
-TABLES = (lists, list_changes, predicates, transforms, strings, numbers, dictionaries, printing)
+TABLES = (
+    *(lists, list_changes, predicates, transforms, strings, numbers, dictionaries, printing),
+    *(arrays, records, algorithms, formats, files, dates),
+)
 
 _Opening = Callable[[World, Random], Step]
 _OPENINGS: tuple[tuple[_Opening, float], ...] = (
@@ -39,8 +49,21 @@ _OPENINGS: tuple[tuple[_Opening, float], ...] = (
     (definitions.define_dict, 9),
     (definitions.define_range, 4),
     (definitions.define_other, 3),
+    (arrays.define_array, 9),
+    (arrays.define_matrix, 5),
+    (records.define_records, 8),
+    (dates.define_date, 4),
+    (dates.define_date_text, 1),
+    (files.define_lines, 4),
+    (files.define_json, 1.5),
+    (classes.define_class, 7),
     (functions.define, 9),
 )
+_PARTNERS: dict[str, _Opening] = {
+    "array": arrays.define_array,
+    "matrix": arrays.define_matrix,
+    "date": dates.define_date,
+}
 _MAX_OUTPUT = 260
 
 
@@ -58,7 +81,10 @@ def _apply(world: World, rng: Random, made: Step, turns: list[Turn]) -> None:
         raise _Stuck
     for var in made.makes:
         world.add(var)
-        if kind_of(world.value(var.name)) == "other" or len(repr(world.value(var.name))) > 160:
+        kind = kind_of(world.value(var.name))
+        if kind == "other" or len(repr(world.value(var.name))) > (
+            260 if kind == "records" else 160
+        ):
             raise _Stuck
     if len(made.makes) > 1:
         world.focus = None
@@ -111,7 +137,7 @@ def _call_printing(
 
 
 def _choose_subject(world: World, rng: Random) -> str | None:
-    names = [name for name in world.vars if world.kind(name) != "func"]
+    names = [name for name in world.vars if world.kind(name) not in ("func", "class", "object")]
     if not names:
         return None
     if world.focus in names and rng.random() < 0.78:
@@ -119,7 +145,16 @@ def _choose_subject(world: World, rng: Random) -> str | None:
     return rng.choice(names[-3:])
 
 
+def _use_class(world: World, rng: Random, mode: str) -> Step | None:
+    objects = world.find("object")
+    if objects:
+        return classes.use_object(world, rng, objects[-1], mode)
+    return None if mode == "print" else classes.use_class(world, rng, world.find("class")[-1])
+
+
 def _attempt(world: World, rng: Random, mode: str) -> Step | None:
+    if world.find("class") and rng.random() < 0.85:
+        return _use_class(world, rng, mode)
     if world.find("func") and rng.random() < 0.75:
         return _use_function(world, rng, mode)
     subject = _choose_subject(world, rng)
@@ -189,6 +224,8 @@ def _another(world: World, rng: Random) -> Step:
         return definitions.define_string(world, rng, kind)
     if kind in ("int", "float"):
         return definitions.define_number(world, rng)
+    if kind in _PARTNERS:
+        return _PARTNERS[kind](world, rng)
     return (
         functions.define(world, rng)
         if not world.find("func")

@@ -60,7 +60,7 @@ def _space(held: Any, rng: Random) -> Params:
 
 _SHOW = "[print|print|print|print|show|display|output]"
 register(
-    Do("any", f"{_SHOW} {{a}}|{_SHOW} {{a}}|{_SHOW} {{a}}|{_SHOW} {{a}}|{_SHOW} {{name}}|{_SHOW} the value of {{name}}|{_SHOW} the [contents|content] of {{name}}|print out {{a}}|show me {{a}}|{_SHOW} {{a}} [on the screen|to the screen|to the console]|"
+    Do("shown", f"{_SHOW} {{a}}|{_SHOW} {{a}}|{_SHOW} {{a}}|{_SHOW} {{a}}|{_SHOW} {{name}}|{_SHOW} the value of {{name}}|{_SHOW} the [contents|content] of {{name}}|print out {{a}}|show me {{a}}|{_SHOW} {{a}} [on the screen|to the screen|to the console]|"
        "what is {A}? Print it|I want to see {A}|what is the value of {name}?|[let me see|show] {name}|print the variable {name}|print the final [value of|] {name}".replace("print the final [value of|] {name}", "print the final value of {name}"),
        "print({a})", prints=True, weight=5),
     Do("plain", "print {k} followed by {A}|print {k} and then {a}|print {k} and {A}|print [the label|the text|the word|the string] {k} followed by {A}|print {A} with the label {k}|print {A} after [the label|the text] {k}|print {k} and the value of {name}|print {k} in front of {A}|print {A} preceded by {k}|print {k}, then {a}",
@@ -72,7 +72,7 @@ register(
     Do("word", "print 'Hello, ' followed by {A} and an exclamation mark|greet {a} by printing 'Hello, <{nm}>!'|print the greeting 'Hello, <{nm}>!' [for|using] {a}", "print(f'Hello, {{a}}!')", pick=lambda _, r: {"nm": (r.choice(("name", "name", "value")), "")}, prints=True, weight=1),
     Do("num", "print {A} rounded to {kw} decimal[s| places]|print {A} with {kw} decimals, rounded|round {A} to {kw} decimal[s| places] and print [it|the result]", "print(round({a}, {k}))", pick=picks.number(1, 3), test=lambda v: isinstance(v, float), prints=True, weight=3),
     Do("num", "print {A} with [exactly |]two decimal[s| places]|print {A} formatted [to|with] two decimal[s| places]|format {A} [to|with] two decimal places and print it", "print(f'{{a}:.2f}')", test=lambda v: isinstance(v, float), prints=True, weight=2.5),
-    Do("any", "print the type of {a}|print what type {a} is|what is the type of {a}? Print it", "print(type({a}))", prints=True, weight=0.25),
+    Do("shown", "print the type of {a}|print what type {a} is|what is the type of {a}? Print it", "print(type({a}))", prints=True, weight=0.25),
     Do("any any", "print {A} and {b}|print {A} and {b} [on one line|on the same line|together]|print {A} followed by {b}|print both {A} and {b}|print {A}, then {b}|print {A} and {b} separated by a space|show {A} and {b}", "print({a}, {b})", prints=True, weight=0.7),
     Do("any any", "print {A} and {b}[,|] separated by a comma and a space", "print({a}, {b}, sep=', ')", prints=True, weight=0.2),
     Do("nums", "print the [sum|total] and [the |]average of {them}|print [both |]the sum and [the |]mean of {them}", "print(sum({a}), sum({a}) / len({a}))", test=bool, prints=True, weight=1),

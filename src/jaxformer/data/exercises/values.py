@@ -98,7 +98,8 @@ _BLOCKED = frozenset(
     and as in is or not for if def del len sum max min list str int set dict map print sorted
     abs any all bool float range round type zip id input iter next ord chr pow bin hex dir eval
     np it them the to with of by else from import class return while try pass math string an
-    random are this that each hash help vars open lambda with
+    random are this that each hash help vars open lambda with date datetime timedelta json csv io
+    re itertools statistics self
     """)
 )
 _VOWELS, _CONSONANTS = "aeiou", "bcdfghjklmnprstvwz"

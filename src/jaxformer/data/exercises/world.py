@@ -1,11 +1,14 @@
 """The small world of one conversation: its variables, their values and what was printed."""
 
+import datetime
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from types import FunctionType
 from typing import Any
+
+import numpy as np
 
 _GROUPS = {
     "nums": "ints floats",
@@ -16,9 +19,13 @@ _GROUPS = {
     "anydict": "dict dictf dicts",
     "numdict": "dict dictf",
     "plain": "int float word text ints floats strs bool",
+    "shown": "int float bool word text ints floats strs bools rows pairs empty "
+    "dict dictf dicts dictn tuple set array matrix date records lines",
     "any": "int float bool word text ints floats strs bools rows pairs empty "
     "dict dictf dicts dictn tuple set",
 }
+SCOPE = "exercise"
+"""What the module of a conversation's own classes is called."""
 _MEMBERS = {group: tuple(kinds.split()) for group, kinds in _GROUPS.items()}
 
 
@@ -43,7 +50,16 @@ def _list_kind(value: list[Any]) -> str:
     ):
         if _all(value, *types):
             return kind
-    return "other"
+    return "records" if _are_records(value) else "other"
+
+
+def _are_records(value: list[Any]) -> bool:
+    """Whether these are dictionaries with the same keys, texts and whole numbers in them."""
+    if not _all(value, dict) or len({tuple(row) for row in value}) != 1:
+        return False
+    held = [list(row.values()) for row in value]
+    kinds = [{type(x) for x in column} for column in zip(*held, strict=True)]
+    return {str} in kinds and {int} in kinds and all(k in ({str}, {int}) for k in kinds)
 
 
 def _dict_kind(value: dict[Any, Any]) -> str:
@@ -60,14 +76,18 @@ def _dict_kind(value: dict[Any, Any]) -> str:
 
 def kind_of(value: Any) -> str:
     """The kind of a value: what may be asked of it."""
-    if isinstance(value, bool):
+    if isinstance(value, bool | np.bool_):
         return "bool"
-    if isinstance(value, int):
+    if isinstance(value, int | np.integer):
         return "int"
     if isinstance(value, float):
         return "float"
     if isinstance(value, str):
-        return "text" if " " in value else "word"
+        return "lines" if "\n" in value else "text" if " " in value else "word"
+    if isinstance(value, np.ndarray):
+        return {1: "array", 2: "matrix"}.get(value.ndim, "other") if value.size else "other"
+    if isinstance(value, datetime.date):
+        return "date"
     if isinstance(value, list):
         return _list_kind(value)
     if isinstance(value, dict):
@@ -78,7 +98,9 @@ def kind_of(value: Any) -> str:
         return "set"
     if isinstance(value, FunctionType):
         return "func"
-    return "other"
+    if isinstance(value, type):
+        return "class"
+    return "object" if type(value).__module__ == SCOPE else "other"
 
 
 @dataclass
@@ -90,7 +112,7 @@ class Var:
         alias: A description it can go by ("the sorted list"), or empty.
         computed: Whether an operation made it, so that "the result" may mean it.
         noun: What one of its items is, where that is known ("name" of a list of names).
-        detail: For a function, the row of the table it came from.
+        detail: For a function, a class or an object, the row of the table it came from.
     """
 
     name: str
@@ -126,7 +148,7 @@ class World:
         self.focus: str | None = None
         self.pieces: list[str] = []
         self.used: list[str] = []
-        self.space: dict[str, Any] = {"__name__": "exercise", "print": self._print}
+        self.space: dict[str, Any] = {"__name__": SCOPE, "print": self._print, "np": np}
 
     def _print(self, *args: Any, **kwargs: Any) -> None:
         buffer = io.StringIO()
