@@ -47,12 +47,11 @@ def seconds(work: Callable[[], object]) -> float:
 
 def ours(folder: Path, kind: str) -> Engine:
     """Jaxformer; kind is a dtype, `plain-` before it for XLA without the native kernels."""
-    import jax
 
     import jaxformer as jf
     from jaxformer.generation import Engine as Requests
     from jaxformer.generation import Request
-    from jaxformer.generation.decoding import advance, decode, read
+    from jaxformer.generation.decoding import advance, draw, read
     from jaxformer.generation.sampling import Sampling
     from jaxformer.model.inference import empty_cache, scores
 
@@ -82,9 +81,8 @@ def ours(folder: Path, kind: str) -> Engine:
     def prefill(tokens: list[int]) -> float:
         def work() -> None:
             cache = empty_cache(model.params, model.config, 1, len(tokens))
-            cache = read(model, cache, tokens[:-1], 0)
-            last, place = np.array(tokens[-1:], np.int32), np.array([len(tokens) - 1], np.int32)
-            jax.block_until_ready(decode(model, cache, last, place, greedy, 1)[0])
+            _, states = read(model, cache, tokens, 0)
+            draw(model, states, len(tokens) - 1, greedy)
 
         return seconds(work)
 

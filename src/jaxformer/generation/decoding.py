@@ -21,12 +21,17 @@ def bucket(size: int, limit: int, smallest: int = 1) -> int:
     return min(max(smallest, 1 << (size - 1).bit_length()), limit)
 
 
-def read(model: Model, cache: Cache, tokens: Sequence[int], start: int) -> Cache:
+def read(
+    model: Model, cache: Cache, tokens: Sequence[int], start: int
+) -> tuple[Cache, jax.Array | None]:
     """Read tokens into a cache of one row, behind the `start` tokens that it holds.
 
     A prompt is always read alone, so that what it is batched with cannot change it.
+
+    Returns:
+        The new cache; the states behind the last token, `[1, n_embd]`, if there is any.
     """
-    slots = cache[0]["k"].shape[2]
+    slots, last = cache[0]["k"].shape[2], None
     for first in range(0, len(tokens), PIECE):
         piece = tokens[first : first + PIECE]
         width = bucket(len(piece), slots, 16)
@@ -34,8 +39,30 @@ def read(model: Model, cache: Cache, tokens: Sequence[int], start: int) -> Cache
         padded[0, : len(piece)] = piece
         places = np.arange(width)
         positions = np.where(places < len(piece), start + first + places, -1)[None]
-        _, cache = advance(model, padded, positions, cache)
-    return cache
+        states, cache = advance(model, padded, positions, cache)
+        last = states[:, len(piece) - 1]
+    return cache, last
+
+
+def draw(
+    model: Model, states: jax.Array, position: int, sampling: Sampling
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the tokens that several requests have behind the same beginning.
+
+    Args:
+        model: The model.
+        states: What `read` returned, `[1, n_embd]`.
+        position: Of the last token read.
+        sampling: How each request draws.
+
+    Returns:
+        Ids and natural-log probabilities, one each.
+    """
+    rows = len(sampling.seed)
+    same, places = jnp.repeat(states, rows, axis=0), jnp.full(rows, position, jnp.int32)
+    head, entries = head_of(model.params), model.tokenizer.vocab_size
+    ids, _, logprobs = _draw(head, model.config, same, places, sampling, entries)
+    return np.asarray(ids), np.asarray(logprobs)
 
 
 def advance(

@@ -93,7 +93,7 @@ class Draft:
             cache, known = ahead.cache, _common(ahead.tokens, history[:last])
             if cache[0]["k"].shape[2] < slots:
                 cache = moved(cache, np.zeros(1, np.int32), slots)
-        cache = read(self.model, cache, history[known:last], known)
+        cache, _ = read(self.model, cache, history[known:last], known)
         if ahead.cache is None:
             self._pages.keep(cache, 0, history[:last])
         token, position = np.array(history[last:], np.int32), np.array([last], np.int32)

@@ -13,7 +13,7 @@ from jaxformer.checkpoints import Model
 from jaxformer.errors import UserError
 from jaxformer.generation import draft, lookup
 from jaxformer.generation.counters import Counters
-from jaxformer.generation.decoding import bucket, decode, moved, read, spread, verify
+from jaxformer.generation.decoding import bucket, decode, draw, moved, read, spread, verify
 from jaxformer.generation.growing import Growing
 from jaxformer.generation.pages import PAGE, Pages, load, page_bytes
 from jaxformer.generation.requests import (
@@ -177,28 +177,33 @@ class Engine:
     def _advance(self) -> None:
         """Do one step's work; whatever breaks it, what is asked and what is finished stays."""
         try:
-            self._begin()
+            begun = self._begin()
             busy = [(place, row) for place, row in enumerate(self._rows) if row]
             found = self._decode(busy) if busy else []
         except BaseException:
             self._recover()
             raise
         for (place, row), (tokens, logprobs) in zip(busy, found, strict=True):
-            row.token, row.position = tokens[-1], row.position + len(tokens)
-            growing = row.task.growing
-            growing.take(tokens, logprobs)
-            if growing.result:
-                self._pages.keep(self._cache, place, row.task.history[: row.position])
-                self._rows[place] = None
-                self.counters.finished += 1
-                self.counters.new_tokens += len(growing.tokens)
-                self._finished[row.task.number] = growing.result
+            self._take(place, row, tokens, logprobs)
         if not any(self._rows):
             self._release()
-        for _, row in busy:  # last: the caller's code may raise, or cancel
+        advanced = {id(row): row for row in (*begun, *(row for _, row in busy))}
+        for row in advanced.values():  # last: the caller's code may raise, or cancel
             alive = row.task.number in self._finished or any(row is other for other in self._rows)
             if alive and row.task.on_text and (piece := row.task.growing.new_text()):
                 row.task.on_text(row.task.number, piece)
+
+    def _take(self, place: int, row: _Row, tokens: list[int], logprobs: list[float]) -> None:
+        """Add tokens to a row's text; if that completes it, the row is free."""
+        growing, read = row.task.growing, row.position + len(tokens)
+        growing.take(tokens, logprobs)
+        row.token, row.position = tokens[-1], read
+        if growing.result:
+            self._pages.keep(self._cache, place, row.task.history[:read])
+            self._rows[place] = None
+            self.counters.finished += 1
+            self.counters.new_tokens += len(growing.tokens)
+            self._finished[row.task.number] = growing.result
 
     def _decode(self, busy: Sequence[tuple[int, _Row]]) -> list[tuple[list[int], list[float]]]:
         """Return the next tokens of every busy row, with their log-probabilities."""
@@ -257,24 +262,25 @@ class Engine:
         """Give the batch's memory back."""
         self._rows, self._cache = [], self._empty(1, 0)
 
-    def _begin(self) -> None:
-        """Give waiting requests the free rows, and fit the batch to what is in it."""
+    def _begin(self) -> list[_Row]:
+        """Give waiting requests the free rows and draw their first tokens; return these rows."""
         busy = [place for place, row in enumerate(self._rows) if row]
         free = self._limit - len(busy)
         tasks = list(itertools.islice(self._waiting, free))
         if not busy and not tasks:
-            return
+            return []
         self._fit(busy, tasks)
         for _ in tasks:
             self._waiting.popleft()
         empty = [place for place, row in enumerate(self._rows) if row is None]
-        groups: dict[tuple[int, ...], list[int]] = {}
+        groups: dict[tuple[int, ...], list[tuple[int, _Row]]] = {}
         for task, place in zip(tasks, empty, strict=False):
             history = task.history
-            self._rows[place] = _Row(task, history[-1], len(history) - 1)
-            groups.setdefault(tuple(history), []).append(place)
-        for history, places in groups.items():
-            self._read(history, places)
+            self._rows[place] = row = _Row(task, history[-1], len(history) - 1)
+            groups.setdefault(tuple(history), []).append((place, row))
+        for history, begun in groups.items():
+            self._read(history, begun)
+        return [row for begun in groups.values() for _, row in begun]
 
     def _fit(self, busy: Sequence[int], tasks: Sequence[_Task]) -> None:
         """Give the batch as many rows and slots as are needed, in powers of two.
@@ -297,20 +303,28 @@ class Engine:
             self._cache = self._empty(width, slots)
         self._rows = [*(self._rows[place] for place in busy), *([None] * (width - len(busy)))]
 
-    def _read(self, history: tuple[int, ...], places: Sequence[int]) -> None:
-        """Read a history, but for its last token, into rows of the batch."""
-        slots, before = self._cache[0]["k"].shape[2], history[:-1]
-        pages = self._pages.find(before)
+    def _read(self, history: tuple[int, ...], begun: Sequence[tuple[int, _Row]]) -> None:
+        """Read a history into rows of the batch, and draw the first token of each."""
+        slots = self._cache[0]["k"].shape[2]
+        pages = self._pages.find(history[:-1])  # the last must be read, to know what follows
         known = PAGE * len(pages)
         one = load(self._empty(1, slots), pages)
-        one = read(self.model, one, before[known:], known)
-        self._pages.keep(one, 0, before)
-        width = len(self._rows)
+        one, states = read(self.model, one, history[known:], known)
+        assert states is not None
+        self._pages.keep(one, 0, history)
+        width, places = len(self._rows), [place for place, _ in begun]
         rows = np.zeros(width, np.int32)
         rows[: len(places)] = places
         self._cache = spread(self._cache, one, rows, np.int32(len(places)))
         self.counters.prompt_tokens += len(history) * len(places)
-        self.counters.reused_tokens += known + len(before) * (len(places) - 1)
+        self.counters.reused_tokens += known + len(history) * (len(places) - 1)
+
+        size = bucket(len(begun), width)
+        requests = [row.task.request for _, row in begun]
+        sampling = sampling_of([*requests, *([None] * (size - len(requests)))])
+        ids, logprobs = draw(self.model, states, len(history) - 1, sampling)
+        for (place, row), token, logprob in zip(begun, ids, logprobs, strict=False):
+            self._take(place, row, [int(token)], [float(logprob)])
 
     def _recover(self) -> None:
         """Put everything back to be begun again: an array may have been lost on its way."""
