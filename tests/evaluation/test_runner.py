@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 import jaxformer as jf
+from jaxformer.checkpoints.hub import find
 from jaxformer.errors import UserError
 from jaxformer.evaluation.benchmarks import open_exam
 from jaxformer.evaluation.cluster import judged_on_ray
@@ -163,10 +164,21 @@ def test_another_run_is_not_gone_on_with(file: Path, tmp_path: Path):
     assert "holds a run with another drawing.seed (0, now 4)" in other.stderr
 
 
+def test_a_model_is_measured_wherever_its_folder_is(file: Path, tmp_path: Path):
+    shutil.copytree(find("nano"), tmp_path / "models" / "mine")
+    more = ("--model", str(tmp_path / "models" / "mine"))
+    subprocess.run(evaluate(file, tmp_path / "mine", *more), capture_output=True, check=True)
+    subprocess.run(evaluate(file, tmp_path / "nano"), capture_output=True, check=True)
+    ours, theirs = (read_manifest(tmp_path / name) for name in ("mine", "nano"))
+    assert (ours.model, ours.weights) == ("mine", theirs.weights)
+    programs = [(tmp_path / name / "samples.jsonl").read_bytes() for name in ("mine", "nano")]
+    assert programs[0] == programs[1]
+
+
 def test_settings_without_samples_bind_nobody(nano: jf.Model, file: Path, tmp_path: Path):
     with pytest.raises(UserError, match="top_p"):
         Drawing(top_p=1.5)
-    subject, other = Subject.of(nano), Setting("mtpb", file, open_exam("mtpb", file))
+    subject, other = Subject.of(nano, "nano"), Setting("mtpb", file, open_exam("mtpb", file))
     for name, scorer in (("one", "fixed"), ("two", "reference")):
         setting = Setting("mtpb", file, open_exam("mtpb", file), scorer=scorer)
         open_folder(tmp_path, describe(setting, subject, {"samples": 1}))

@@ -130,7 +130,9 @@ def evaluate(
             from jaxformer.checkpoints import load
 
             opened = partial(load, model, dtype=dtype, devices=devices, draft=draft)
-            found = evaluation.of_model(setting, opened, drawing, folder, on=on, console=console)
+            found = evaluation.of_model(
+                setting, model, opened, drawing, folder, on=on, console=console
+            )
         console.print(f"Samples, verdicts and figures are in {folder}.", highlight=False)
     if as_json:
         print(json.dumps(found, indent=1))

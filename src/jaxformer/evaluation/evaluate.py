@@ -73,6 +73,7 @@ class Setting:
 
 def of_model(
     setting: Setting,
+    source: str,
     load: Callable[[], Model],
     drawing: Drawing,
     folder: Path,
@@ -84,7 +85,8 @@ def of_model(
 
     Args:
         setting: What is measured.
-        load: Loads the model; called here and on each machine.
+        source: The model's folder or name.
+        load: Loads it; called here and on each machine.
         drawing: How samples are drawn.
         folder: The run's.
         on: `cores` or `ray`.
@@ -105,7 +107,7 @@ def of_model(
         return make(model).judged(keys)
 
     return evaluate(
-        setting, Subject.of(model), drawing, folder,
+        setting, Subject.of(model, source), drawing, folder,
         judged=judged, console=console, scorer=functools.partial(score_texts, model, keep_end=True),
     )  # fmt: skip
 

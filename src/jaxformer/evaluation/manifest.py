@@ -69,9 +69,9 @@ class Subject:
     engine: str = "jaxformer"
 
     @classmethod
-    def of(cls, model: Model) -> "Subject":
-        """Describe a model."""
-        return cls(model.name, digest_of_weights(model.name), count(model.config), model.dtype)
+    def of(cls, model: Model, source: str) -> "Subject":
+        """Describe a model that was loaded by a name or from a folder."""
+        return cls(model.name, digest_of_weights(source), count(model.config), model.dtype)
 
 
 def software() -> dict[str, str]:
