@@ -13,7 +13,7 @@ run: .venv/run.stamp
 
 # The sandbox's tests look at the machine's processes and times: they run alone.
 test: .venv/test.stamp
-	@$(BIN)/pytest --ignore=tests/sandbox --numprocesses=2 --dist=loadfile
+	@$(BIN)/pytest --ignore=tests/sandbox --numprocesses=2 --dist=worksteal
 	@$(BIN)/pytest tests/sandbox
 
 lint: .venv/test.stamp
