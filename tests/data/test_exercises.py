@@ -1,15 +1,27 @@
 import contextlib
+import doctest
 import hashlib
 import io
 import os
 import re
 import subprocess
 import sys
+import textwrap
+import types
 from pathlib import Path
 
 import pytest
 
-from jaxformer.data.exercises import Exercise, conversation, conversations, operations, phrasing
+from jaxformer.data.exercises import (
+    Exercise,
+    conversation,
+    conversations,
+    operations,
+    phrasing,
+    programs,
+    texts,
+)
+from jaxformer.data.exercises.programs import every as every_program
 
 HEADER = "import numpy as np\n\n"
 COUNT = 5000
@@ -40,10 +52,10 @@ def test_the_whole_program_prints_the_stated_output(sample: list[Exercise]):
 
 def test_code_keeps_the_form_of_the_transcript(sample: list[Exercise]):
     for exercise in sample:
-        assert 2 <= len(exercise.turns) <= 6
+        assert 2 <= len(exercise.turns) <= 8
         for turn in exercise.turns:
             lines = turn.code.split("\n")
-            assert sum(line.startswith("print") for line in lines) <= 1, turn
+            assert sum(line.startswith("print(") for line in lines) <= 1, turn
             assert sum(line.startswith("def ") for line in lines) <= 1, turn
             assert not any(line.startswith(("#", "'''", '"""')) for line in lines), turn
             assert "\n\n\n" not in turn.code, turn
@@ -132,3 +144,62 @@ def test_every_kind_of_value_is_worked_with(sample: list[Exercise]):
     ):  # fmt: skip
         count = sum(sign in program for program in programs)
         assert count >= COUNT / 1000, f"{sign} is in {count} of {COUNT} programs"
+
+
+def test_programs_print_the_stated_output():
+    """All of them, about five times each, with other values and names now and then."""
+    count = 5 * len(every_program())
+    turns = set()
+    for exercise in programs(1, count):
+        code = [turn.code for turn in exercise.turns]
+        assert run(HEADER + "\n\n".join(code)) == exercise.output, code
+        assert exercise.output.strip(), code
+        for turn in exercise.turns:
+            assert turn.prompt == turn.prompt.strip()
+            assert turn.prompt.isprintable()
+            assert len(turn.prompt) <= 240, turn
+            turns.add(turn.prompt)
+    assert len(every_program()) >= 300
+    assert len(turns) > 4 * len(every_program())
+    assert list(programs(1, 40)) == list(programs(1, 40))
+
+
+def test_programs_name_no_slot_that_they_lack():
+    for program in every_program():
+        texts_of = [text for prompts, code in program.turns for text in (*prompts, code)]
+        used = {slot for text in texts_of for slot in re.findall(r"\{(\w+)\}", text)}
+        assert program.values.keys() <= used, program
+        assert all(len(prompts) >= 3 for prompts, _ in program.turns), program
+        assert all(len(values) >= 1 for values in program.values.values())
+
+
+def test_functions_with_docstrings_do_as_they_say():
+    """Their examples are run by doctest, and their assertions as they stand."""
+    examples = 0
+    for text in texts(2, 600):
+        if not text.startswith("def "):
+            continue
+        module = types.ModuleType("exercise")
+        exec(text, module.__dict__)
+        name = re.match(r"def (\w+)", text)[1]  # pyright: ignore
+        module.__dict__[name].__module__ = "exercise"
+        found = doctest.DocTestFinder().find(module, "exercise")
+        for test in found:
+            result = doctest.DocTestRunner(verbose=False).run(test, out=lambda _: None)
+            assert not result.failed, text
+            examples += result.attempted
+    assert examples > 200
+
+
+def test_explanations_print_what_they_show():
+    seen = 0
+    for text in texts(4, 300):
+        if text.startswith("def "):
+            continue
+        parts = re.split(r"^(\S.*)\n\n", text, flags=re.MULTILINE)[1:]
+        code = [textwrap.dedent(part).strip("\n") for part in parts[1::2]]
+        if parts[-2] in ("It prints:", "The output is:", "This shows:", "Running it gives:"):
+            shown = code.pop()
+            assert run(HEADER + "\n\n".join(code)).strip() == shown.strip(), text
+            seen += 1
+    assert seen > 70

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from jaxformer.data.exercises import conversations
+from jaxformer.data.exercises import conversations, programs
 from jaxformer.evaluation.exam import Key
 from jaxformer.evaluation.multi_turn import MultiTurn
 from jaxformer.evaluation.problems import TURNS, Problem, read_problems
@@ -73,7 +73,7 @@ def test_it_shares_no_eight_words_in_a_row_with_the_exercises():
     }
     shared = {
         (ours[gram], " ".join(gram))
-        for exercise in conversations(11, 3000)
+        for exercise in (*conversations(11, 3000), *programs(11, 3000))
         for turn in exercise.turns
         for gram in grams(turn.prompt, 8)
         if gram in ours

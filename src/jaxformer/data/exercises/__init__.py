@@ -2,5 +2,7 @@
 
 from jaxformer.data.exercises.compose import conversation, conversations
 from jaxformer.data.exercises.exercise import Exercise
+from jaxformer.data.exercises.programs import programs
+from jaxformer.data.exercises.texts import texts
 
-__all__ = ["Exercise", "conversation", "conversations"]
+__all__ = ["Exercise", "conversation", "conversations", "programs", "texts"]

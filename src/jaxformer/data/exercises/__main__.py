@@ -1,8 +1,8 @@
-"""Print conversations in transcript form."""
+"""Print conversations in transcript form, what there is of operations, or how various it is."""
 
 import argparse
 
-from jaxformer.data.exercises import conversations
+from jaxformer.data.exercises import conversations, diversity, programs
 from jaxformer.transcript import render
 
 
@@ -11,9 +11,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=5)
+    parser.add_argument("--programs", action="store_true", help="whole programs instead")
+    show = parser.add_mutually_exclusive_group()
+    show.add_argument("--operations", action="store_true", help="list the operations")
+    show.add_argument("--statistics", action="store_true", help="count what differs")
     arguments = parser.parse_args()
-    for exercise in conversations(arguments.seed, arguments.count):
-        print(f"{render(exercise.turns)}--- prints\n{exercise.output}---\n")
+    made = (programs if arguments.programs else conversations)(arguments.seed, arguments.count)
+    if arguments.operations:
+        print("\n".join(diversity.listing()))
+    elif arguments.statistics:
+        for name, value in diversity.statistics(made).items():
+            print(f"{name:<32}{value:>10,}")
+    else:
+        for exercise in made:
+            print(f"{render(exercise.turns)}--- prints\n{exercise.output}---\n")
 
 
 if __name__ == "__main__":

@@ -53,9 +53,9 @@ _OPENINGS: tuple[tuple[_Opening, float], ...] = (
     (arrays.define_matrix, 5),
     (records.define_records, 8),
     (dates.define_date, 4),
-    (dates.define_date_text, 1),
-    (files.define_lines, 4),
-    (files.define_json, 1.5),
+    (dates.define_date_text, 3),
+    (files.define_lines, 6),
+    (files.define_json, 2),
     (classes.define_class, 7),
     (functions.define, 9),
 )
@@ -88,7 +88,8 @@ def _apply(world: World, rng: Random, made: Step, turns: list[Turn]) -> None:
             raise _Stuck
     if len(made.makes) > 1:
         world.focus = None
-    prompt = finish(made.prompt, rng, world.names, first=not turns)
+    wording = " ".join(made.prompt.split()) if "  " in made.prompt else made.prompt
+    prompt = finish(wording, rng, world.names, first=not turns)
     prompt = prompt.translate({1: "[", 2: "]", 3: "|"})
     if "\n" in prompt or len(prompt) > 220:
         raise _Stuck
@@ -181,7 +182,7 @@ def _next_step(world: World, rng: Random, mode: str) -> Step:
 
 
 def _lengths(rng: Random) -> int:
-    return rng.choices((2, 3, 4, 5, 6), (18, 52, 20, 7, 3))[0]
+    return rng.choices((2, 3, 4, 5, 6, 7, 8), (15, 46, 21, 10, 4, 2, 2))[0]
 
 
 def _mode(rng: Random, last: bool) -> str:

@@ -142,37 +142,65 @@ class Known:
 _WEIGHTS = [body.weight for body in BODIES]
 
 
+@dataclass(frozen=True)
+class Written:
+    """A function as it was drawn: its name and parameters, what it returns in words, its code."""
+
+    name: str
+    params: tuple[str, ...]
+    returns: str
+    code: str
+    known: Known
+    slots: dict[str, str]
+
+
+def write(world: World, rng: Random) -> Written:
+    """Draw a function that returns something."""
+    body = rng.choices(BODIES, _WEIGHTS)[0]
+    kinds = tuple(body.args.split())
+    name = _name(world, rng, body.names)
+    params = (rng.choice(_PARAMETERS[kinds[0]]),)
+    if len(kinds) == 2:
+        params = rng.choice(
+            (("a", "b"), ("a", "b"), ("x", "y"), ("x", "y"), ("m", "n"), ("p", "q"))
+        )
+    params = tuple(param + "0" if param == name else param for param in params)
+    k, j = rng.randint(3, 10), rng.randint(1, 9)
+    code = {"p": params[0], "q": params[-1], "k": str(k), "j": str(j)}
+    slots = {**code, "kw": values.in_words(k) if rng.random() < 0.4 else str(k)}
+    lines = fill(body.code, code)
+    if not lines.startswith(" "):
+        lines = f"    return {lines}"
+    known = Known(kinds, body.gives, "abs(" in body.code or " > 0" in body.code)
+    return Written(name, params, expand(body.returns, rng, slots), lines, known, slots)
+
+
 def define(world: World, rng: Random) -> Step:
     """A step that writes a function."""
     if rng.random() < 0.06:
         return _define_printing(world, rng)
-    body = rng.choices(BODIES, _WEIGHTS)[0]
-    kinds = body.args.split()
-    name = _name(world, rng, body.names)
-    params = [rng.choice(_PARAMETERS[kinds[0]])]
-    if len(kinds) == 2:
-        params = list(
-            rng.choice((("a", "b"), ("a", "b"), ("x", "y"), ("x", "y"), ("m", "n"), ("p", "q")))
-        )
-    params = [param + "0" if param == name else param for param in params]
-    k, j = rng.randint(3, 10), rng.randint(1, 9)
-    code = {"p": params[0], "q": params[-1], "k": str(k), "j": str(j)}
-    takes = _TAKES[kinds[0]] if len(kinds) == 1 else "two numbers"
-    prose = {**code, "kw": values.in_words(k) if rng.random() < 0.4 else str(k)}
-    prose["s"] = ", ".join(params)
-    prose["R"] = expand(body.returns, rng, prose)
-    prose["f"], prose["fq"] = name, quoted(world, name, rng, defining=True)
+    made = write(world, rng)
+    takes = _TAKES[made.known.args[0]] if len(made.params) == 1 else "two numbers"
+    prose = {**made.slots, "s": ", ".join(made.params), "R": made.returns, "f": made.name}
+    prose["fq"] = quoted(world, made.name, rng, defining=True)
     prose["takes"] = expand(takes, rng, {})
-    lines = fill(body.code, code)
-    if not lines.startswith(" "):
-        lines = f"    return {lines}"
     prompt = expand(_DEFINE, rng, prose)
     if f"takes {prose['s']}" in prompt or " of " in prompt or f" {prose['s']} and" in prompt:
         prompt = prompt.replace(
-            f" {prose['s']} and returns", f" {' and '.join(params)} and returns"
+            f" {prose['s']} and returns", f" {' and '.join(made.params)} and returns"
         )
-    known = Known(tuple(kinds), body.gives, "abs(" in body.code or " > 0" in body.code)
-    return Step(prompt, f"def {name}({prose['s']}):\n{lines}", (Var(name, detail=known),))
+    code = f"def {made.name}({prose['s']}):\n{made.code}"
+    return Step(prompt, code, (Var(made.name, detail=made.known),))
+
+
+def arguments(known: Known, rng: Random) -> list[Any]:
+    """Draw values that a function can be called with."""
+    drawn = [_ARGUMENTS[kind](rng) for kind in known.args]
+    if known.signed and rng.random() < 0.4:
+        drawn[0] = -drawn[0]
+    if len(drawn) == 2 and isinstance(drawn[1], int):
+        drawn[1] = rng.randint(1, 9)
+    return drawn
 
 
 def _name(world: World, rng: Random, preferred: str) -> str:
@@ -219,11 +247,7 @@ def calls(world: World, rng: Random, func: Var) -> list[tuple[Value, str | None]
     known = func.detail
     name = func.name
     slots = {"f": quoted(world, name, rng), "F": name}
-    literals = [_ARGUMENTS[kind](rng) for kind in known.args]
-    if known.signed and rng.random() < 0.4:
-        literals[0] = -literals[0]
-    if len(literals) == 2 and isinstance(literals[1], int):
-        literals[1] = rng.randint(1, 9)
+    literals = arguments(known, rng)
     spoken = " and ".join(as_text(world, value) for value in literals)
     literal = ", ".join(repr(value) for value in literals)
     out: list[tuple[Value, str | None]] = [

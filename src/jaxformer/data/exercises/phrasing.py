@@ -130,7 +130,7 @@ def finish(text: str, rng: Random, names: frozenset[str], *, first: bool) -> str
     Returns:
         The prompt, on one line.
     """
-    text = " ".join(text.split()) if "  " in text else text.strip()
+    text = text.strip()
     head = text.split(" ", 1)[0].rstrip(",.:;")
     plain = head.isalpha() and head not in names
     if plain and head.lower() in _IMPERATIVE and rng.random() < 0.1:
