@@ -29,6 +29,7 @@ from jaxformer.checkpoints.hub import find
 from jaxformer.cli.main import main
 from jaxformer.data.build import build
 from jaxformer.data.documents import conversation
+from jaxformer.data.exercises import conversations, programs, texts
 from jaxformer.data.loader import Loader
 from jaxformer.data.recipe import CorpusRecipe
 from jaxformer.data.rows import Rows, row
@@ -37,7 +38,7 @@ from jaxformer.tokenizer import load as load_tokenizer
 from jaxformer.training import Options, Recipe, train
 from jaxformer.training.sources import languages_of, open_sources
 from jaxformer.training.watch import Watch
-from jaxformer.transcript import Turn
+from jaxformer.transcript import Turn, render
 
 QUIET = Console(file=io.StringIO())
 SHAPE = {
@@ -245,6 +246,25 @@ def test_prompts_count_as_the_recipe_says(inputs, tmp_path):
     assert "print(x)" in code
     assert "Print x" in talk.text
     assert "Print x" not in code
+
+
+def test_conversations_come_with_texts_and_programs_without(tmp_path):
+    """A row's tokens say what they are: the transcript of just these, in some order."""
+    tokenizer = load_tokenizer(find("nano"))
+    for source, made in (
+        ({"exercises": 64, "first_seed": 3}, [*conversations(3, 64), *texts(3, 4)]),
+        ({"programs": 50, "first_seed": 4}, [*programs(4, 50)]),
+    ):
+        shape = SHAPE | {"n_positions": 512}
+        asked = recipe([source], context=512, held_out=0, model=shape)
+        [opened] = open_sources(
+            asked, asked.stages[0], find("nano"), tmp_path / str(len(made)), QUIET
+        )
+        rows = [opened.train.stretch(n).tokens.tolist() for n in range(len(opened.train))]
+        read = "".join(tokenizer.decode(row) for row in rows)
+        for one in made:
+            assert (one if isinstance(one, str) else render(one.turns)) in read
+    assert [source.name for source in asked.stages[0].data] == ["50 programs"]
 
 
 @pytest.mark.parametrize("name", ["checkout", "set"])

@@ -101,7 +101,7 @@ def _stages(done: Finished) -> str:
     for stage in recipe.stages[: last + 1]:
         pace = derive(recipe, stage, config)
         tokens = pace.steps * pace.batch * recipe.context
-        data = ", ".join(source.path or f"{source.exercises:,} exercises" for source in stage.data)
+        data = ", ".join(source.name for source in stage.data)
         lines.append(
             (
                 stage.name,

@@ -15,23 +15,32 @@ from jaxformer.training.lora import LoRA
 
 
 class Source(Strict):
-    """What a stage reads; give `path` or `exercises`."""
+    """What a stage reads; give one of `path`, `exercises` and `programs`."""
 
-    path: str | None = None
+    path: str | None = Field(None, min_length=1)
     """A data set that `data build` made; or text: a folder, a git checkout, JSONL or Parquet with
     documents or conversations. Text is made into a data set first, in the run's folder."""
     exercises: int | None = Field(None, gt=0)
     """So many generated conversations instead."""
+    programs: int | None = Field(None, gt=0)
+    """So many conversations about whole programs instead, in ever new wordings."""
     first_seed: int = Field(0, ge=0)
-    """Of generated conversations, so that a second stage need not see the same again."""
+    """Of conversations, so that a second stage need not see the same again."""
     weight: float = Field(1.0, gt=0)
     """Of a stage's rows each source brings such a share on average."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.path is None) == (self.exercises is None):
-            raise ValueError("give either path or exercises")
+        if sum(way is not None for way in (self.path, self.exercises, self.programs)) != 1:
+            raise ValueError("give one of path, exercises and programs")
         return self
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        if self.exercises:
+            return f"{self.exercises:,} exercises"
+        return self.path or f"{self.programs:,} programs"
 
 
 def _as_table(value: Any) -> Any:

@@ -25,6 +25,7 @@ from jaxformer.evaluation import pass_rate
 from jaxformer.model import CodeGenConfig, Params, flops
 from jaxformer.model.parameters import unstack
 from jaxformer.model.sharding import make_mesh
+from jaxformer.strict import check
 from jaxformer.tokenizer import Tokenizer
 from jaxformer.tokenizer import load as load_tokenizer
 from jaxformer.training import devices, weights
@@ -172,8 +173,11 @@ def _open(recipe: Recipe, out: Path, console: Console, options: Options) -> Run:
 
 def _fix_recipe(recipe: Recipe, out: Path) -> None:
     """Write the recipe down with the run, and refuse to resume a run of another one."""
-    written, now = out / "recipe.json", json.loads(recipe.model_dump_json(by_alias=True))
-    before = json.loads(written.read_text("utf-8")) if written.exists() else now
+    written, now = out / "recipe.json", _plain(recipe)
+    before = now
+    if written.exists():
+        saved = json.loads(written.read_text("utf-8"))
+        before = _plain(check(saved, Recipe, written))  # with what keys mean that came later
     begun = any((out / name).exists() for name in ("data", "state"))
     if before != now and begun:
         keys = ", ".join(key for key in now | before if before.get(key) != now.get(key))
@@ -186,6 +190,10 @@ def _fix_recipe(recipe: Recipe, out: Path) -> None:
         if before != now:  # which came to nothing, say for want of data
             shutil.rmtree(out / "tokenizer", ignore_errors=True)
         save_json(written, now)
+
+
+def _plain(recipe: Recipe) -> dict[str, Any]:
+    return json.loads(recipe.model_dump_json(by_alias=True))
 
 
 def _open_sources(run: Run, number: int) -> list[Opened]:

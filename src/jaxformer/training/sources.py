@@ -1,5 +1,6 @@
 """What a stage reads: finished data sets, or text that is made into one first."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,8 +8,8 @@ import numpy as np
 from rich.console import Console
 
 from jaxformer.checkpoints import hub
-from jaxformer.data.documents import conversation
-from jaxformer.data.exercises import conversations
+from jaxformer.data.documents import Document, conversation
+from jaxformer.data.exercises import conversations, programs, texts
 from jaxformer.data.manifest import FILE, read_manifest
 from jaxformer.data.prepare import prepare
 from jaxformer.data.shards import open_tokens
@@ -17,6 +18,9 @@ from jaxformer.errors import UserError
 from jaxformer.tokenizer import Tokenizer
 from jaxformer.tokenizer import load as load_tokenizer
 from jaxformer.training.recipe import Recipe, Source, Stage
+
+_TALKS_TO_A_TEXT = 16
+"""Conversations for each function with a docstring or explanation among the exercises."""
 
 
 @dataclass(frozen=True)
@@ -65,17 +69,17 @@ def open_sources(
     opened = []
     for number, source in enumerate(stage.data, 1):
         folder = run / "data" / f"{stage.name}-{number}"
-        if source.exercises:
-            opened.append(_exercises(recipe, source, tokenizer, folder))
+        if not source.path:
+            opened.append(_conversations(recipe, source, tokenizer, folder))
             continue
-        path = Path(source.path or "").expanduser()
+        path = Path(source.path).expanduser()
         if not path.exists():
             raise UserError(f"There is no data {path}; build it with 'jaxformer data build' first.")
         if not _is_data_set(path):
             if not (folder / FILE).exists():
                 _build(recipe, path, tokenizer, folder, console)
             path = folder
-        opened.append(_data_set(recipe, source.path or "", path, tokenizer, console))
+        opened.append(_data_set(recipe, source.path, path, tokenizer, console))
     return opened
 
 
@@ -84,14 +88,21 @@ def _is_data_set(path: Path) -> bool:
     return any((path / name).exists() for name in ("ledger.parquet", "work/plan.json"))
 
 
-def _exercises(recipe: Recipe, source: Source, tokenizer: Path, folder: Path) -> Opened:
-    made = (
-        conversation(tuple(exercise.turns), f"exercise {number}")
-        for number, exercise in enumerate(conversations(source.first_seed, source.exercises or 0))
-    )
-    tokens = prepare(made, tokenizer, recipe.context, folder)
+def _conversations(recipe: Recipe, source: Source, tokenizer: Path, folder: Path) -> Opened:
+    tokens = prepare(_made(source), tokenizer, recipe.context, folder)
     count = len(tokens.shards[0]().tokens)
-    return _split(recipe, f"{source.exercises:,} exercises", tokens, count, None)
+    return _split(recipe, source.name, tokens, count, None)
+
+
+def _made(source: Source) -> Iterator[Document]:
+    """Write the conversations of a source; among exercises there are other texts, too."""
+    seed, count = source.first_seed, source.exercises or 0
+    talks = conversations(seed, count) if count else programs(seed, source.programs or 0)
+    others = texts(seed, count // _TALKS_TO_A_TEXT)
+    for number, talk in enumerate(talks, 1):
+        yield conversation(talk.turns, f"conversation {number}")
+        if count and number % _TALKS_TO_A_TEXT == 0:
+            yield Document(next(others), f"text {number}", "python")
 
 
 def _build(recipe: Recipe, path: Path, tokenizer: Path, folder: Path, console: Console) -> None:
