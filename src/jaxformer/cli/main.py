@@ -15,6 +15,7 @@ from jaxformer.cli import (
     inspect,
     perplexity,
     report,
+    reproduce,
     synthesize,
     tokenizer,
     train,
@@ -39,6 +40,7 @@ app.command()(perplexity.perplexity)
 app.command()(inspect.inspect)
 app.command()(export.export)
 app.command()(train.train)
+app.command()(reproduce.reproduce)
 app.add_typer(data.app, name="data")
 app.add_typer(tokenizer.app, name="tokenizer")
 app.add_typer(sandbox, name="sandbox")

@@ -1,5 +1,6 @@
 """How pages look: one style sheet, plots in its colours, one HTML file that needs nothing else."""
 
+import importlib.util
 import io
 import re
 import warnings
@@ -33,6 +34,17 @@ _STYLE: Any = {
 }
 
 
+def require_plots() -> None:
+    """Check that what draws pages is installed, before long work whose end is a page.
+
+    Raises:
+        UserError: If matplotlib or Jinja is not installed.
+    """
+    for name in ("matplotlib", "jinja2", "markupsafe"):
+        if importlib.util.find_spec(name) is None:
+            raise UserError(f"The package {name} is missing; pip install 'jaxformer[report]'.")
+
+
 def render(
     package: str,
     template: str,
@@ -52,14 +64,11 @@ def render(
     Raises:
         UserError: If matplotlib or Jinja is not installed.
     """
-    try:
-        import jinja2
-        import matplotlib as mpl
-        from markupsafe import Markup
-    except ImportError as error:
-        raise UserError(
-            f"The package {error.name} is missing; pip install 'jaxformer[report]'."
-        ) from error
+    require_plots()
+    import jinja2
+    import matplotlib as mpl
+    from markupsafe import Markup
+
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
