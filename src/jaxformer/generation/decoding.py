@@ -31,7 +31,8 @@ def read(
     Returns:
         The new cache; the states behind the last token, `[1, n_embd]`, if there is any.
     """
-    slots, last = cache[0]["k"].shape[2], None
+    slots = cache[0]["k"].shape[2]
+    states, end = None, 0
     for first in range(0, len(tokens), PIECE):
         piece = tokens[first : first + PIECE]
         width = bucket(len(piece), slots, 16)
@@ -40,8 +41,11 @@ def read(
         places = np.arange(width)
         positions = np.where(places < len(piece), start + first + places, -1)[None]
         states, cache = advance(model, padded, positions, cache)
-        last = states[:, len(piece) - 1]
-    return cache, last
+        end = len(piece) - 1
+    if states is None:
+        return cache, None
+    # The place is data, for a constant would be compiled for each length of a prompt.
+    return cache, jax.lax.dynamic_index_in_dim(states, jnp.int32(end), axis=1, keepdims=False)
 
 
 def draw(

@@ -62,6 +62,10 @@ class _Row:
     ahead: draft.Ahead = field(default_factory=draft.Ahead)
 
 
+_Advance = tuple[int, _Row, list[int], list[float]]
+"""A row's place, the row, and its next tokens with their natural-log probabilities."""
+
+
 class Engine:
     """Completes requests together, each with its own prompt, sampling, seed and stop rules.
 
@@ -176,37 +180,38 @@ class Engine:
 
     def _advance(self) -> None:
         """Do one step's work; whatever breaks it, what is asked and what is finished stays."""
+        for work in (self._begin, self._decode):
+            self._take(work)
+
+    def _take(self, work: Callable[[], list[_Advance]]) -> None:
+        """Do some work, and add the tokens that it brings to the texts."""
         try:
-            begun = self._begin()
-            busy = [(place, row) for place, row in enumerate(self._rows) if row]
-            found = self._decode(busy) if busy else []
+            advanced = work()
         except BaseException:
             self._recover()
             raise
-        for (place, row), (tokens, logprobs) in zip(busy, found, strict=True):
-            self._take(place, row, tokens, logprobs)
+        for place, row, tokens, logprobs in advanced:
+            growing = row.task.growing
+            row.token, row.position = tokens[-1], row.position + len(tokens)
+            growing.take(tokens, logprobs)
+            if growing.result:
+                self._pages.keep(self._cache, place, row.task.history[: row.position])
+                self._rows[place] = None
+                self.counters.finished += 1
+                self.counters.new_tokens += len(growing.tokens)
+                self._finished[row.task.number] = growing.result
         if not any(self._rows):
             self._release()
-        advanced = {id(row): row for row in (*begun, *(row for _, row in busy))}
-        for row in advanced.values():  # last: the caller's code may raise, or cancel
+        for _, row, _, _ in advanced:  # last: the caller's code may raise, or cancel
             alive = row.task.number in self._finished or any(row is other for other in self._rows)
             if alive and row.task.on_text and (piece := row.task.growing.new_text()):
                 row.task.on_text(row.task.number, piece)
 
-    def _take(self, place: int, row: _Row, tokens: list[int], logprobs: list[float]) -> None:
-        """Add tokens to a row's text; if that completes it, the row is free."""
-        growing, read = row.task.growing, row.position + len(tokens)
-        growing.take(tokens, logprobs)
-        row.token, row.position = tokens[-1], read
-        if growing.result:
-            self._pages.keep(self._cache, place, row.task.history[:read])
-            self._rows[place] = None
-            self.counters.finished += 1
-            self.counters.new_tokens += len(growing.tokens)
-            self._finished[row.task.number] = growing.result
-
-    def _decode(self, busy: Sequence[tuple[int, _Row]]) -> list[tuple[list[int], list[float]]]:
-        """Return the next tokens of every busy row, with their log-probabilities."""
+    def _decode(self) -> list[_Advance]:
+        """Return the next tokens of every busy row."""
+        busy = [(place, row) for place, row in enumerate(self._rows) if row]
+        if not busy:
+            return []
         pairs = [self._guess(row, len(busy)) for _, row in busy]
         guesses = [guess for guess, _ in pairs]
         width, count = len(self._rows), 1 + max(map(len, guesses))
@@ -224,10 +229,12 @@ class Engine:
             self._cache, ids, logprobs = decode(
                 self.model, self._cache, tokens[:, 0], positions[:, 0], sampling, self._chunk
             )
-            return [(ids[place].tolist(), logprobs[place].tolist()) for place, _ in busy]
+            return [
+                (place, row, ids[place].tolist(), logprobs[place].tolist()) for place, row in busy
+            ]
         self._cache, ids, logprobs = verify(self.model, self._cache, tokens, positions, sampling)
         found = []
-        for (place, _), (guess, learn) in zip(busy, pairs, strict=True):
+        for (place, row), (guess, learn) in zip(busy, pairs, strict=True):
             right = 0
             while right < len(guess) and guess[right] == ids[place, right]:
                 right += 1
@@ -238,7 +245,7 @@ class Engine:
             self.counters.row_steps += 1 + len(guess)
             self.counters.busy_steps += 1 + right
             made = slice(0, right + 1)
-            found.append((ids[place, made].tolist(), logprobs[place, made].tolist()))
+            found.append((place, row, ids[place, made].tolist(), logprobs[place, made].tolist()))
         return found
 
     def _guess(self, row: _Row, rows: int) -> tuple[list[int], Callable[[int], None]]:
@@ -262,8 +269,8 @@ class Engine:
         """Give the batch's memory back."""
         self._rows, self._cache = [], self._empty(1, 0)
 
-    def _begin(self) -> list[_Row]:
-        """Give waiting requests the free rows and draw their first tokens; return these rows."""
+    def _begin(self) -> list[_Advance]:
+        """Give waiting requests the free rows, and return their first tokens."""
         busy = [place for place, row in enumerate(self._rows) if row]
         free = self._limit - len(busy)
         tasks = list(itertools.islice(self._waiting, free))
@@ -278,9 +285,7 @@ class Engine:
             history = task.history
             self._rows[place] = row = _Row(task, history[-1], len(history) - 1)
             groups.setdefault(tuple(history), []).append((place, row))
-        for history, begun in groups.items():
-            self._read(history, begun)
-        return [row for begun in groups.values() for _, row in begun]
+        return [one for history, begun in groups.items() for one in self._read(history, begun)]
 
     def _fit(self, busy: Sequence[int], tasks: Sequence[_Task]) -> None:
         """Give the batch as many rows and slots as are needed, in powers of two.
@@ -303,8 +308,8 @@ class Engine:
             self._cache = self._empty(width, slots)
         self._rows = [*(self._rows[place] for place in busy), *([None] * (width - len(busy)))]
 
-    def _read(self, history: tuple[int, ...], begun: Sequence[tuple[int, _Row]]) -> None:
-        """Read a history into rows of the batch, and draw the first token of each."""
+    def _read(self, history: tuple[int, ...], begun: Sequence[tuple[int, _Row]]) -> list[_Advance]:
+        """Read a history into rows of the batch, and return the first token of each."""
         slots = self._cache[0]["k"].shape[2]
         pages = self._pages.find(history[:-1])  # the last must be read, to know what follows
         known = PAGE * len(pages)
@@ -323,8 +328,10 @@ class Engine:
         requests = [row.task.request for _, row in begun]
         sampling = sampling_of([*requests, *([None] * (size - len(requests)))])
         ids, logprobs = draw(self.model, states, len(history) - 1, sampling)
-        for (place, row), token, logprob in zip(begun, ids, logprobs, strict=False):
-            self._take(place, row, [int(token)], [float(logprob)])
+        return [
+            (place, row, [int(token)], [float(logprob)])
+            for (place, row), token, logprob in zip(begun, ids, logprobs, strict=False)
+        ]
 
     def _recover(self) -> None:
         """Put everything back to be begun again: an array may have been lost on its way."""
