@@ -192,6 +192,31 @@ def test_an_interrupt_leaves_the_engine_usable(model):
     assert_same(after, fresh)
 
 
+def test_what_the_first_token_completes_outlives_what_fails_behind_it(model, monkeypatch):
+    engine, pieces = Engine(model), {}
+    short = request(temperature=1.0, max_new_tokens=1)
+    long = request(temperature=1.0, max_new_tokens=20, seed=1)
+    numbers = [
+        engine.submit(one, lambda n, piece: pieces.update({n: piece})) for one in (short, long)
+    ]
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jaxformer.generation.engine.decode", fail)
+        with pytest.raises(MemoryError):
+            engine.step()
+    found = {}
+    while numbers[1] not in found:
+        found |= engine.step()
+    for number, one in zip(numbers, (short, long), strict=True):
+        [alone] = generate(model, [one])
+        assert_same(found[number], alone)
+    assert pieces[numbers[0]] == found[numbers[0]].text
+    assert engine.counters.new_tokens == 1 + len(found[numbers[1]].tokens)
+
+
 def test_callers_that_cancel_or_raise_lose_nothing_of_others(packed_model):
     engine = Engine(packed_model, rows=4)
     long = request(temperature=1.0, max_new_tokens=60)
