@@ -16,12 +16,14 @@ from jaxformer.data.exercises import (
     Exercise,
     conversation,
     conversations,
+    diversity,
     operations,
     phrasing,
     programs,
     texts,
 )
 from jaxformer.data.exercises.programs import every as every_program
+from jaxformer.transcript import Turn
 
 HEADER = "import numpy as np\n\n"
 COUNT = 5000
@@ -162,6 +164,13 @@ def test_programs_print_the_stated_output():
     assert len(every_program()) >= 300
     assert len(turns) > 4 * len(every_program())
     assert list(programs(1, 40)) == list(programs(1, 40))
+
+
+def test_words_that_prompts_share_with_a_text_are_found():
+    talk = Exercise((Turn("Now, print THE last of the sorted words in it.", "print(x)"),), "")
+    text = "please print the last of the sorted words in capitals"
+    assert diversity.overlap([talk, talk], [text]) == {"print the last of the sorted words in": 2}
+    assert not diversity.overlap([talk], ["the last of the sorted words in it and more"], 10)
 
 
 def test_programs_name_no_slot_that_they_lack():

@@ -1,9 +1,20 @@
 """Print conversations in transcript form, what there is of operations, or how various it is."""
 
 import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
 
 from jaxformer.data.exercises import conversations, diversity, programs
 from jaxformer.transcript import render
+
+
+def _prompts(path: Path) -> Iterator[str]:
+    """The prompts of a benchmark in MTPB's schema, filled in for every case."""
+    for line in path.read_text("utf-8").splitlines():
+        problem = json.loads(line)
+        for inputs in problem["inputs"]:
+            yield from (prompt.format(**inputs) for prompt in problem["prompts"])
 
 
 def main() -> None:
@@ -15,10 +26,18 @@ def main() -> None:
     show = parser.add_mutually_exclusive_group()
     show.add_argument("--operations", action="store_true", help="list the operations")
     show.add_argument("--statistics", action="store_true", help="count what differs")
+    show.add_argument(
+        "--overlap", type=Path, metavar="FILE", help="what else has such prompts"
+    )
     arguments = parser.parse_args()
     made = (programs if arguments.programs else conversations)(arguments.seed, arguments.count)
     if arguments.operations:
         print("\n".join(diversity.listing()))
+    elif arguments.overlap:
+        shared = diversity.overlap(made, _prompts(arguments.overlap))
+        print(f"{len(shared)} runs of eight words are shared; prompts that have each:")
+        for words, count in shared.most_common():
+            print(f"{count:>7,}  {words}")
     elif arguments.statistics:
         for name, value in diversity.statistics(made).items():
             print(f"{name:<32}{value:>10,}")

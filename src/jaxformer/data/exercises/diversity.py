@@ -55,6 +55,27 @@ def statistics(exercises: Iterable[Exercise]) -> dict[str, float]:
     }
 
 
+def overlap(exercises: Iterable[Exercise], texts: Iterable[str], n: int = 8) -> Counter[str]:
+    """Count the prompts that hold n words in a row of a text, by these words.
+
+    Args:
+        exercises: Whose prompts are looked at.
+        texts: Such as a benchmark's prompts.
+        n: How many words.
+    """
+    known = {run for text in texts for run in _runs(text, n)}
+    found = Counter()
+    for exercise in exercises:
+        for turn in exercise.turns:
+            found.update(set(_runs(turn.prompt, n)) & known)
+    return found
+
+
+def _runs(text: str, n: int) -> list[str]:
+    words = re.findall(r"\w+", text.lower())
+    return [" ".join(words[i : i + n]) for i in range(len(words) - n + 1)]
+
+
 def _shape(text: str, names: set[str]) -> str:
     text = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`|-?\d+(\.\d+)?", "_", text)
     text = re.sub(r"\w+", lambda word: "_" if word[0] in names else word[0].lower(), text)
