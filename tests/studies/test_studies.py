@@ -58,7 +58,7 @@ def test_a_plan_fits_its_budget_and_is_kept(texts, tmp_path):
     seconds = sum(made.tokens / rates[size] for size in made.sizes)
     assert seconds == pytest.approx(ladders.TRAINING * 3600, rel=0.01)
     steps = {
-        size: [stage.steps for stage in made.recipe(size).stages] for size in made.sizes
+        size: [stage.steps or 0 for stage in made.recipe(size).stages] for size in made.sizes
     }  # the same text for both
     assert steps["1M"] == steps["3M"]
     assert sum(steps["1M"]) * ladders.BATCH * ladders.CONTEXT == pytest.approx(
@@ -149,18 +149,25 @@ def test_findings_are_what_the_numbers_say():
     assert by[f.TURNS, "points"].value == pytest.approx(50)
     assert by[f.TURNS, "points"].verdict == "holds"
     related = [one for one in found if one.question == f.PERPLEXITY]
+    assert related[0].value is not None
     assert related[0].value > 0.8
     assert related[0].verdict == "holds"
     assert related[1].verdict == "cannot be told"  # no program of one turn is right
+    larger = [
+        measured("3M", "mono", [0.0] * 40, worse),
+        measured("3M", "exercises", [1.0] * 40, better),
+    ]
+    sizes = [one for one in f.findings([before, after, *larger]) if one.question == f.SIZE]
+    assert [one.verdict for one in sizes] == ["cannot be told", "holds"]  # losses are the same
     backwards = f.findings([after, measured("1M", "after", [0.0] * 40, worse)])
     assert {one.verdict for one in backwards if one.question == f.STAGES} == {"does not hold"}
     assert related[1].value is None
 
 
 def test_a_tiny_study_from_start_to_end(texts, tmp_path, monkeypatch):
-    """Two sizes, two steps a stage, six problems; given again, nothing is done twice."""
+    """One size, two steps a stage, six problems; given again, nothing is done twice."""
     out = tmp_path / "study"
-    ladder = ladders.plan(out, ["1M", "3M"], 1, str(texts), 0, lambda _: 100.0)
+    ladder = ladders.plan(out, ["1M"], 1, str(texts), 0, lambda _: 100.0)
     ladder = ladder.model_copy(update={"tokens": 1})
     kept = []
     for line in TURNS.read_text("utf-8").splitlines()[:6]:
@@ -171,10 +178,10 @@ def test_a_tiny_study_from_start_to_end(texts, tmp_path, monkeypatch):
     page = reproduce(ladder, out, QUIET)
     text = page.read_text("utf-8")
     assert text.count("<svg") == 5
-    for word in ("1M", "3M", "nl", "multi", "mono", "exercises", "Does each stage help?"):
+    for word in ("1M", "nl", "multi", "mono", "exercises", "Does each stage help?"):
         assert word in text
     found = json.loads((out / "findings.json").read_text("utf-8"))
-    assert {one["question"] for one in found} == {f.STAGES, f.TURNS, f.PERPLEXITY, f.SIZE}
+    assert {one["question"] for one in found} == {f.STAGES, f.TURNS, f.PERPLEXITY}
     assert all(
         one["low"] <= one["value"] <= one["high"] for one in found if one["value"] is not None
     )

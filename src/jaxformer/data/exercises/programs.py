@@ -45,7 +45,7 @@ class Program:
 @cache
 def every() -> tuple[Program, ...]:
     """All programs."""
-    text = (resources.files(__package__) / "programs.jsonl").read_text("utf-8")
+    text = (resources.files("jaxformer.data.exercises") / "programs.jsonl").read_text("utf-8")
     return tuple(
         Program(
             {slot: tuple(values) for slot, values in line["values"].items()},
