@@ -161,7 +161,7 @@ def _shade(number: int, many: int) -> float:
     return 1 - 0.85 * number / max(many, 2)
 
 
-def _log(axes: Any) -> None:
+def log_axis(axes: Any) -> None:
     """Make the lower axis logarithmic, its numbers written out."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -248,7 +248,7 @@ def _perplexity(runs: Sequence[Run]) -> "Figure":
                     s=14, marker=marker, color=colour, alpha=shade,
                     label=f"{run.name}, {MODES[mode]}", linewidths=1,
                 )  # fmt: skip
-    _log(axes)
+    log_axis(axes)
     figure.legend(loc="outside lower left", frameon=False, ncols=2)
     return figure
 
@@ -271,7 +271,7 @@ def _sizes(runs: Sequence[Run], modes: Sequence[str]) -> "Figure":
             [size for size, _ in points], values, errors, marker="o", markersize=4,
             color=COLOURS["accent" if number == 0 else "loss"], label=MODES[mode],
         )  # fmt: skip
-    _log(axes)
+    log_axis(axes)
     axes.set_ylim(bottom=0)
     figure.legend(loc="outside lower left", frameon=False, ncols=2)
     return figure

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from jaxformer.data import look
 from jaxformer.data.look import COLOURS
 from jaxformer.data.page import short
+from jaxformer.evaluation.report import log_axis
 from jaxformer.studies.findings import Finding, Measured
 from jaxformer.studies.ladder import Ladder
 
@@ -145,8 +146,6 @@ def _perplexity(one: Measured) -> "Figure":
             [100 * rates[name] for name in names],
             s=14, alpha=0.6, color=COLOURS[colour], label=MODES[mode], linewidths=0,
         )  # fmt: skip
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(lambda value, _: short(value))
-    axes.xaxis.set_minor_formatter(lambda *_: "")
+    log_axis(axes)
     _legend(figure)
     return figure
