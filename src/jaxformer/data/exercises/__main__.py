@@ -26,9 +26,7 @@ def main() -> None:
     show = parser.add_mutually_exclusive_group()
     show.add_argument("--operations", action="store_true", help="list the operations")
     show.add_argument("--statistics", action="store_true", help="count what differs")
-    show.add_argument(
-        "--overlap", type=Path, metavar="FILE", help="what else has such prompts"
-    )
+    show.add_argument("--overlap", type=Path, metavar="FILE", help="what else has such prompts")
     arguments = parser.parse_args()
     made = (programs if arguments.programs else conversations)(arguments.seed, arguments.count)
     if arguments.operations:
