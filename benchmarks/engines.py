@@ -82,6 +82,7 @@ def ours(folder: Path, kind: str) -> Engine:
         def work() -> None:
             cache = empty_cache(model.params, model.config, 1, len(tokens))
             _, states = read(model, cache, tokens, 0)
+            assert states is not None
             draw(model, states, len(tokens) - 1, greedy)
 
         return seconds(work)
