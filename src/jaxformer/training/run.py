@@ -174,11 +174,10 @@ def _open(recipe: Recipe, out: Path, console: Console, options: Options) -> Run:
 def _fix_recipe(recipe: Recipe, out: Path) -> None:
     """Write the recipe down with the run, and refuse to resume a run of another one."""
     written, now = out / "recipe.json", _plain(recipe)
-    before = now
-    if written.exists():
-        saved = json.loads(written.read_text("utf-8"))
-        before = _plain(check(saved, Recipe, written))  # with what keys mean that came later
+    before = json.loads(written.read_text("utf-8")) if written.exists() else now
     begun = any((out / name).exists() for name in ("data", "state"))
+    if before != now and begun:
+        before = _plain(check(before, Recipe, written))  # with what keys mean that came later
     if before != now and begun:
         keys = ", ".join(key for key in now | before if before.get(key) != now.get(key))
         raise UserError(
