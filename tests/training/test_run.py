@@ -267,6 +267,18 @@ def test_conversations_come_with_texts_and_programs_without(tmp_path):
     assert [source.name for source in asked.stages[0].data] == ["50 programs"]
 
 
+def test_a_run_goes_on_that_was_begun_before_a_key_came(tmp_path):
+    made = recipe()
+    finished = train(made, tmp_path, QUIET)
+    saved = json.loads((tmp_path / "recipe.json").read_text())
+    del saved["stages"][0]["data"][0]["programs"], saved["optimizer"]
+    (tmp_path / "recipe.json").write_text(json.dumps(saved))
+    assert train(made, tmp_path, QUIET) == finished
+    saved["seed"] = 5
+    (tmp_path / "recipe.json").write_text(json.dumps(saved))
+    assert "in which seed differs" in refused(made, tmp_path)
+
+
 @pytest.mark.parametrize("name", ["checkout", "set"])
 def test_a_model_learns_from(inputs, tmp_path, name):
     made = recipe([str(inputs / name)])
