@@ -47,7 +47,6 @@ def seconds(work: Callable[[], object]) -> float:
 
 def ours(folder: Path, kind: str) -> Engine:
     """Jaxformer; kind is a dtype, `plain-` before it for XLA without the native kernels."""
-
     import jaxformer as jf
     from jaxformer.generation import Engine as Requests
     from jaxformer.generation import Request

@@ -9,7 +9,7 @@ _SHORT = "Change a value of the recipe: seed=1, model.n_layer=4, mono.steps=100,
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A TOML file such as recipes/nano.toml.")],
+    recipe: Annotated[Path, typer.Argument(help="A TOML file such as recipes/pico.toml.")],
     out: Annotated[
         Path | None, typer.Option(help="The run's folder; runs/NAME if not given.")
     ] = None,
@@ -69,11 +69,11 @@ def train(
 
     Fine-tuning is a recipe with `from`. Ctrl-C and SIGTERM save and end. Examples:
 
-        jaxformer train recipes/nano.toml --out runs/nano
+        jaxformer train recipes/pico.toml --out runs/mine
 
         jaxformer train recipes/350M.toml --mesh 1x8x1 --track tensorboard
 
-        jaxformer train recipes/nano.toml --set mono.steps=100 --set seed=1
+        jaxformer train recipes/pico.toml --set mono.steps=100 --set seed=1
     """
     import logging
     import os

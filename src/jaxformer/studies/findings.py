@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from jaxformer.evaluation.report import Run, read_runs
 from jaxformer.evaluation.statistics import LEVEL, compare, rank_correlation
 
 RESAMPLES = 2000
+UNKNOWN = "cannot be told"
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,6 @@ class Finding:
     low: float | None
     high: float | None
     verdict: str
-
-    def as_data(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return asdict(self)
 
 
 STAGES = "Does each stage help?"
@@ -135,12 +131,12 @@ def _ahead(
     names = [name for name in first if name in second]
     by = compare([100 * first[n] for n in names], [100 * second[n] for n in names])
     # With few differences a bootstrap interval is too narrow; the permutation test is exact.
-    verdict = _verdict(by.low, by.high) if by.p < 1 - LEVEL else _verdict(0, 0)
+    verdict = _verdict(by.low, by.high) if by.p < 1 - LEVEL else UNKNOWN
     return Finding(question, about, claim, by.value, by.low, by.high, verdict)
 
 
 def _verdict(low: float, high: float) -> str:
-    return "holds" if low > 0 else "does not hold" if high < 0 else "cannot be told"
+    return "holds" if low > 0 else "does not hold" if high < 0 else UNKNOWN
 
 
 def _correlation(about: str, one: Measured, mode: str) -> Finding:
@@ -152,7 +148,7 @@ def _correlation(about: str, one: Measured, mode: str) -> Finding:
     claim = "rank correlation of low prompt perplexity with the pass rate"
     value = rank_correlation(perplexities.tolist(), passed.tolist())
     if value is None:
-        return Finding(PERPLEXITY, about, claim, None, None, None, _verdict(0, 0))
+        return Finding(PERPLEXITY, about, claim, None, None, None, UNKNOWN)
     rng = np.random.default_rng(0)
     drawn = []
     for _ in range(RESAMPLES):

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def reproduce(ladder: Ladder, out: Path, console: Console) -> Path:
         _measure(model, problems, out / "turns" / f"{size}-{stage}", ladder.seed, console)
     measured = _read(ladder, out)
     found = findings(measured)
-    save_json(out / FINDINGS, [finding.as_data() for finding in found])
+    save_json(out / FINDINGS, [asdict(finding) for finding in found])
     with whole(out / PAGE) as part:
         part.write_text(render(ladder, measured, found), "utf-8")
     return out / PAGE
