@@ -279,6 +279,23 @@ def test_a_run_goes_on_that_was_begun_before_a_key_came(tmp_path):
     assert "in which seed differs" in refused(made, tmp_path)
 
 
+def test_a_stage_may_be_added_to_a_run(tmp_path):
+    """A run that gets its second stage later ends with the weights of one that had both."""
+    first = recipe()
+    second = first.stages[0].model_copy(update={"name": "second", "steps": 3})
+    both = first.model_copy(update={"stages": (*first.stages, second)})
+    train(first, tmp_path / "grown", QUIET)
+    grown = train(both, tmp_path / "grown", QUIET)
+    assert grown.name == "codegen-tiny-second"
+    at_once = train(both, tmp_path / "at once", QUIET)
+    weights = [(folder / "model.safetensors").read_bytes() for folder in (grown, at_once)]
+    assert weights[0] == weights[1]
+    assert "in which stages differs" in refused(first, tmp_path / "grown")
+    before = first.stages[0].model_copy(update={"name": "before"})
+    changed = both.model_copy(update={"stages": (before, *both.stages)})
+    assert "in which stages differs" in refused(changed, tmp_path / "grown")
+
+
 @pytest.mark.parametrize("name", ["checkout", "set"])
 def test_a_model_learns_from(inputs, tmp_path, name):
     made = recipe([str(inputs / name)])

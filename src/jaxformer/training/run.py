@@ -172,21 +172,25 @@ def _open(recipe: Recipe, out: Path, console: Console, options: Options) -> Run:
 
 
 def _fix_recipe(recipe: Recipe, out: Path) -> None:
-    """Write the recipe down with the run, and refuse to resume a run of another one."""
+    """Write the recipe down with the run, and refuse to resume a run of another one.
+
+    Stages may be added at the end: what was trained stays what the recipe would train.
+    """
     written, now = out / "recipe.json", _plain(recipe)
     before = json.loads(written.read_text("utf-8")) if written.exists() else now
     begun = any((out / name).exists() for name in ("data", "state"))
     if before != now and begun:
         before = _plain(check(before, Recipe, written))  # with what keys mean that came later
-    if before != now and begun:
-        keys = ", ".join(key for key in now | before if before.get(key) != now.get(key))
+    same = {**now, "stages": now["stages"][: len(before["stages"])]}
+    if before != same and begun:
+        keys = ", ".join(key for key in same | before if before.get(key) != same.get(key))
         raise UserError(
             f"{out} holds a run of another recipe, in which {keys} differs; "
             "choose another --out or remove it."
         )
     devices.wait_for_all("recipe")
     if devices.is_first():
-        if before != now:  # which came to nothing, say for want of data
+        if before != now and not begun:  # the other came to nothing, say for want of data
             shutil.rmtree(out / "tokenizer", ignore_errors=True)
         save_json(written, now)
 
