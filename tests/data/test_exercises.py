@@ -20,8 +20,10 @@ from jaxformer.data.exercises import (
     operations,
     programs,
     texts,
+    verify,
 )
 from jaxformer.data.exercises.programs import every as every_program
+from jaxformer.sandbox import Pool
 from jaxformer.transcript import Turn
 
 HEADER = "import numpy as np\n\n"
@@ -159,6 +161,16 @@ def test_programs_print_the_stated_output():
     assert len(every_program()) >= 800
     assert len(turns) > 4 * len(every_program())
     assert list(programs(1, 40)) == list(programs(1, 40))
+
+
+def test_the_sandbox_finds_what_prints_something_else(sample: list[Exercise]):
+    good, fails = sample[:200] + list(programs(5, 100)), (Turn("Divide.", "print(1 / 0)"),)
+    bad = [Exercise((*good[7].turns, Turn("Print x.", "print('x')")), good[7].output)]
+    bad.append(Exercise(fails, ""))
+    with Pool() as pool:
+        found = list(verify.wrong([*good[:50], bad[0], *good[50:], bad[1]], pool))
+    assert [exercise for exercise, _ in found] == bad
+    assert [result.status for _, result in found] == ["ok", "exception"]
 
 
 def test_words_that_prompts_share_with_a_text_are_found():

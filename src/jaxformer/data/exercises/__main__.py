@@ -1,11 +1,12 @@
-"""Print conversations in transcript form, what there is of operations, or how various it is."""
+"""Print conversations in transcript form, what there is, how various and how right it is."""
 
 import argparse
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from jaxformer.data.exercises import conversations, diversity, programs
+from jaxformer.data.exercises import conversations, diversity, programs, verify
+from jaxformer.sandbox import Pool
 from jaxformer.transcript import render
 
 
@@ -27,6 +28,7 @@ def main() -> None:
     show.add_argument("--operations", action="store_true", help="list the operations")
     show.add_argument("--statistics", action="store_true", help="count what differs")
     show.add_argument("--overlap", type=Path, metavar="FILE", help="what else has such prompts")
+    show.add_argument("--verify", action="store_true", help="run them again in the sandbox")
     arguments = parser.parse_args()
     made = (programs if arguments.programs else conversations)(arguments.seed, arguments.count)
     if arguments.operations:
@@ -36,6 +38,13 @@ def main() -> None:
         print(f"{len(shared)} runs of eight words are shared; prompts that have each:")
         for words, count in shared.most_common():
             print(f"{count:>7,}  {words}")
+    elif arguments.verify:
+        found = 0
+        with Pool() as pool:
+            for exercise, result in verify.wrong(made, pool):
+                found += 1
+                print(f"{render(exercise.turns)}--- {result.status}\n{result.stdout}---\n")
+        print(f"{arguments.count - found:,} of {arguments.count:,} ran and printed what they say.")
     elif arguments.statistics:
         for name, value in diversity.statistics(made).items():
             print(f"{name:<32}{value:>10,}")
