@@ -9,6 +9,7 @@ import sys
 import textwrap
 import types
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -23,6 +24,7 @@ from jaxformer.data.exercises import (
     verify,
 )
 from jaxformer.data.exercises.programs import every as every_program
+from jaxformer.data.exercises.programs import worded
 from jaxformer.sandbox import Pool
 from jaxformer.transcript import Turn
 
@@ -161,6 +163,21 @@ def test_programs_print_the_stated_output():
     assert len(every_program()) >= 800
     assert len(turns) > 4 * len(every_program())
     assert list(programs(1, 40)) == list(programs(1, 40))
+
+
+def test_programs_call_things_by_ever_other_names():
+    """What a step calls a thing, its code calls it, and hardly ever what it was called before."""
+    said = re.compile(r"(?:called|named|in|as) [`'\"]?(\w+)[`'\"]?(?:[:,.? ]|$)")
+    names: dict[tuple[int, int], list[str]] = {}
+    for number, program in enumerate(every_program()[:100]):
+        for seed in range(10):
+            for place, turn in enumerate(worded(program, Random(seed)).turns):
+                for name in said.findall(turn.prompt):
+                    if f"{name} = " in turn.code:
+                        names.setdefault((number, place), []).append(name)
+    often = [found for found in names.values() if len(found) > 2]
+    assert len(often) > 50
+    assert sum(len(set(found)) for found in often) > 0.8 * sum(map(len, often))
 
 
 def test_the_sandbox_finds_what_prints_something_else(sample: list[Exercise]):

@@ -29,6 +29,14 @@ _ASSIGNED = re.compile(
 )
 
 
+# A name where a step says it, so that the word is no other word of the sentence.
+_SAID = (
+    r"(?:called|named?|call|call it|as|in|into|to|set|let|define|make|create|compute|variables?"
+    r"|lists?|dict|dictionary|functions?|strings?|sets?|tuples?|numbers?|method)"
+    r"[^\w\n]{{1,3}}{name}\b|['\"`]{name}['\"`(]|^{name}\b|\b{name} ?="
+)
+
+
 @dataclass(frozen=True)
 class Program:
     """A program with slots.
@@ -75,10 +83,37 @@ def _written(program: Program, slots: dict[str, str], rng: Random) -> Exercise:
     for prompts, code in program.turns:
         wording = finish(rng.choice(prompts), rng, names, first=not turns)
         turns.append(Turn(fill(wording, slots), fill(code, slots)))
-        world.run(turns[-1].code)
+    turns = _renamed(turns, rng)
+    for turn in turns:
+        world.run(turn.code)
     if not world.output.strip() or len(world.output) > _MAX_OUTPUT:
         raise ValueError("it prints nothing, or too much")
     return Exercise(tuple(turns), world.output)
+
+
+def _renamed(turns: list[Turn], rng: Random) -> list[Turn]:
+    """Give names that the steps say other ones, wherever they stand, in most cases.
+
+    A program comes back in hundreds of wordings; with its own names always, a model learns that
+    `total` follows `prices`, and writes so whatever it is asked for.
+    """
+    whole = "\n".join(f"{turn.prompt}\n{turn.code}" for turn in turns)
+    taken = frozenset(re.findall(r"\w+", whole))
+    others: dict[str, str] = {}
+    for name in sorted(assigned("\n".join(turn.code for turn in turns))):
+        first = next(turn for turn in turns if re.search(rf"\b{name}\b", turn.code))
+        said = re.search(_SAID.format(name=name), first.prompt, re.IGNORECASE)
+        if said and name.islower() and rng.random() < 0.7:
+            others[name] = fresh_name(rng, "result", taken)
+            taken |= {others[name]}
+    if not others:
+        return turns
+    name = re.compile(rf"\b({'|'.join(others)})\b")
+
+    def other(text: str) -> str:
+        return name.sub(lambda found: others[found[0]], text)
+
+    return [Turn(other(turn.prompt), other(turn.code)) for turn in turns]
 
 
 def _varied(program: Program, slots: dict[str, str], rng: Random) -> dict[str, str]:
@@ -97,11 +132,13 @@ def _varied(program: Program, slots: dict[str, str], rng: Random) -> dict[str, s
 
 
 def _another(value: str, rng: Random) -> str:
-    """Return a list or tuple of other numbers or words, as many and alike; or the value itself."""
+    """Return another number, or as many other numbers or words; or the value itself."""
     try:
         literal = ast.literal_eval(value)
     except (SyntaxError, ValueError):
         return value
+    if type(literal) is int and literal > 1:
+        return str(rng.randint(max(2, literal // 2), 2 * literal))
     if not isinstance(literal, list | tuple) or len(literal) < 2:
         return value
     kinds = {type(item) for item in literal}
