@@ -94,8 +94,8 @@ def _written(program: Program, slots: dict[str, str], rng: Random) -> Exercise:
 def _renamed(turns: list[Turn], rng: Random) -> list[Turn]:
     """Give names that the steps say other ones, wherever they stand, in most cases.
 
-    A program comes back in hundreds of wordings; with its own names always, a model learns that
-    `total` follows `prices`, and writes so whatever it is asked for.
+    A program comes back in hundreds of wordings; with its own names always, a model learns them by
+    heart instead of copying those that a step says.
     """
     whole = "\n".join(f"{turn.prompt}\n{turn.code}" for turn in turns)
     taken = frozenset(re.findall(r"\w+", whole))
