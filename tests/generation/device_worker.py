@@ -36,6 +36,7 @@ def report(folder: str, dtype: str, devices: int) -> dict[str, Any]:
         for shard in leaf.addressable_shards:
             held[shard.device.id] += shard.data.nbytes
     return {
+        "prompts": [model.tokenizer.encode(each.prompt) for each in (*requests, *requests)],
         "tokens": [list(completion.tokens) for completion in (*first, *done)],
         "logprobs": [list(completion.logprobs) for completion in (*first, *done)],
         "held": list(held.values()),
