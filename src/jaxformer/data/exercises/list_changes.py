@@ -164,8 +164,8 @@ register(
         names="dot dot_product total", test=_equal_lengths, weight=3,
     ),
     Value(
-        "nums nums", "sum({a}) + sum({b})", "the [sum|total] of all [|the ]numbers in {A} and {b}|the combined sum of {A} and {b}|"
-        "the sum of both lists", verbs="add up all [the |]numbers in {A} and {b}", names="total grand_total", weight=3,
+        "nums nums", "sum({a}) + sum({b})", "the [sum|total] of [both lists, {A} and {b}|{A} and {b} [together|taken together]]|the combined sum of {A} and {b}",
+        verbs="add up all [the |]numbers of both lists, {A} and {b}", names="grand_total combined", weight=1.2,
     ),
     Value(
         "nums nums", "sum({a}) - sum({b})", "the difference between the [sum|total] of {A} and the [sum|total] of {b}|the sum of {A} minus the sum of {b}",

@@ -66,7 +66,8 @@ def every() -> tuple[Program, ...]:
 def worded(program: Program, rng: Random) -> Exercise:
     """Fill a program's slots, choose a wording of each step, and run it.
 
-    Often some values and names are others than the program's own, where it runs with them.
+    Often some values and names are others than the program's own, where it runs with them. A name
+    that its step says twice keeps being itself: "the sum of the numbers, as sum" says what to do.
     """
     for attempt in range(_ATTEMPTS):
         slots = {slot: rng.choice(values) for slot, values in program.values.items()}
@@ -103,12 +104,13 @@ def _renamed(turns: list[Turn], rng: Random) -> list[Turn]:
     for name in sorted(assigned("\n".join(turn.code for turn in turns))):
         first = next(turn for turn in turns if re.search(rf"\b{name}\b", turn.code))
         said = re.search(_SAID.format(name=name), first.prompt, re.IGNORECASE)
-        if said and name.islower() and rng.random() < 0.7:
+        once = len(re.findall(rf"\b{name}\b", first.prompt, re.IGNORECASE)) == 1
+        if said and once and name.islower() and rng.random() < 0.7:
             others[name] = fresh_name(rng, "result", taken)
             taken |= {others[name]}
     if not others:
         return turns
-    name = re.compile(rf"\b({'|'.join(others)})\b")
+    name = re.compile(rf"(?<!\\)\b({'|'.join(others)})\b")  # the n of '\\n' is no name
 
     def other(text: str) -> str:
         return name.sub(lambda found: others[found[0]], text)
@@ -124,11 +126,17 @@ def _varied(program: Program, slots: dict[str, str], rng: Random) -> dict[str, s
     for slot, value in slots.items():
         chance = rng.random()
         if re.search(rf"^\s*(def )?{{{slot}}}(\(| = )", code, re.MULTILINE):
-            found[slot] = fresh_name(rng, "result", taken) if chance < 0.3 else value
+            twice = any(prompt.count(f"{{{slot}}}") > 1 for prompt in _first(program, slot))
+            found[slot] = value if twice or chance > 0.3 else fresh_name(rng, "result", taken)
             taken |= {found[slot]}
         else:
             found[slot] = value if steady or chance > 0.6 else _another(value, rng)
     return found
+
+
+def _first(program: Program, slot: str) -> tuple[str, ...]:
+    """The wordings of the step whose code is the first to have a slot."""
+    return next(prompts for prompts, code in program.turns if f"{{{slot}}}" in code)
 
 
 def _another(value: str, rng: Random) -> str:
