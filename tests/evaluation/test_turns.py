@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from jaxformer.data.exercises import conversations, programs
+from jaxformer.data.exercises.phrasing import fill
+from jaxformer.data.exercises.programs import every
 from jaxformer.evaluation.exam import Key
 from jaxformer.evaluation.multi_turn import MultiTurn
 from jaxformer.evaluation.problems import TURNS, Problem, read_problems
@@ -65,17 +67,30 @@ def grams(text: str, n: int) -> set[tuple[str, ...]]:
 
 
 def test_it_shares_no_eight_words_in_a_row_with_the_exercises():
+    """Nor with any wording of the programs, with the first and the last values."""
     ours = {
         gram: problem.id
         for problem in PROBLEMS
         for prompt in problem.prompts
         for gram in grams(prompt, 8)
     }
-    shared = {
-        (ours[gram], " ".join(gram))
+    made = [
+        turn.prompt
         for exercise in (*conversations(11, 3000), *programs(11, 3000))
         for turn in exercise.turns
-        for gram in grams(turn.prompt, 8)
+    ]
+    worded = [
+        fill(prompt, {slot: values[which] for slot, values in program.values.items()})
+        for program in every()
+        for prompts, _ in program.turns
+        for prompt in prompts
+        for which in (0, -1)
+    ]
+    assert len(worded) > 100_000
+    shared = {
+        (ours[gram], " ".join(gram))
+        for prompt in (*made, *worded)
+        for gram in grams(prompt, 8)
         if gram in ours
     }
     assert shared == set()
