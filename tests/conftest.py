@@ -1,11 +1,8 @@
 """Small models, and the peers that the tests take for the truth."""
 
 import json
-import os
 import re
-import shutil
 import sysconfig
-import tempfile
 from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
@@ -19,18 +16,6 @@ from jaxformer.checkpoints import save_pretrained
 from jaxformer.model import CodeGenConfig, init
 from jaxformer.sandbox import Pool
 from jaxformer.tokenizer.tokenizer import WHITESPACE, Tokenizer
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Let the workers, and the commands that tests start, share what XLA compiles."""
-    if "JAX_COMPILATION_CACHE_DIR" in os.environ:  # the first process has set it
-        return
-    folder = tempfile.mkdtemp(prefix="compiled-")
-    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
-    jax.config.update("jax_compilation_cache_dir", folder)  # JAX was imported before
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 def sources(suffix: str, count: int) -> list[str]:
