@@ -1,4 +1,4 @@
-"""What `nano` can do: the conversations that were written after its training."""
+"""What `nano` can do: conversations that were written blind to its data, and the examples."""
 
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,17 @@ def test_held_out_conversations_are_right(nano, first, last, least):
     wrong = [path.stem for path in some if not is_right(engine, path)]
     print(f"{50 - len(wrong)} of 50 right; wrong: {wrong}")
     assert 50 - len(wrong) >= least
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"), [("function", "[4, 25, 81]\n"), ("shopping", "56\n"), ("words", "5\n")]
+)
+def test_the_examples_come_out_right(nano, name, printed):
+    file = Path(__file__).parents[1] / f"examples/{name}.txt"
+    session = jf.Session(nano)
+    for prompt in parse_turns(file.read_bytes(), str(file)):
+        session.ask(prompt)
+    assert session.turns[-1].output == printed
 
 
 def test_held_out_conversations_have_three_turns_and_an_answer():

@@ -40,11 +40,16 @@ def test_shared_by_devices_it_writes_the_same(shared, random_folder):
 
 def test_shared_in_integers_it_knows_the_same_probabilities(shared, random_folder):
     """Beside integers all is bfloat16, where another order of sums may change a token."""
-    many, model = shared["reports"]["int4"], jf.load(str(random_folder), dtype="int4", packed=False)
+    one, many = report(str(random_folder), "int4", 1), shared["reports"]["int4"]
+    assert many["hits"] == one["hits"] > 0
+    assert len(many["held"]) == 4
+    assert max(many["held"]) < 0.3 * one["held"][0]
+    model = jf.load(str(random_folder), dtype="int4", packed=False)
     entries = model.tokenizer.vocab_size  # what is drawn leaves the padding rows out
     for prompt, tokens, found in zip(
         many["prompts"], many["tokens"], many["logprobs"], strict=True
     ):
+        assert tokens
         ids = np.array([[*prompt, *tokens]])
         places = np.arange(ids.size)[None]
         cache = empty_cache(model.params, model.config, 1, ids.size)

@@ -110,7 +110,7 @@ def test_what_repeats_itself_is_guessed(nano):
 
 def test_speculative_and_plain_sampling_draw_from_the_same_distribution(nano):
     """Other seeds for each, guesses in play: the counts of the first tokens (chi-square)."""
-    prompt = "x = 1\ny = 2\n" * 6 + "x ="
+    prompt = "nums = [1, 2, 3, 4, 5]\n" * 5 + "nums = ["
     counts = []
     for first, speculate in ((0, True), (10_000, False)):
         engine, seen = Engine(nano, chunk=4, memory=1e8, speculate=speculate), Counter()
@@ -120,7 +120,7 @@ def test_speculative_and_plain_sampling_draw_from_the_same_distribution(nano):
                     request(
                         prompt=prompt,
                         max_new_tokens=3,
-                        temperature=2.0,
+                        temperature=4.0,
                         seed=seed,
                         top_k=3,
                         top_p=1.0,
@@ -129,6 +129,8 @@ def test_speculative_and_plain_sampling_draw_from_the_same_distribution(nano):
             )
             seen[done.tokens[:3]] += 1
         assert (engine.counters.guessed_tokens > 100) == speculate
+        rejected = engine.counters.guessed_tokens - engine.counters.accepted_tokens
+        assert (rejected > 10) == speculate
         counts.append(seen)
     kinds = [
         kind for kind in set(counts[0]) | set(counts[1]) if counts[0][kind] + counts[1][kind] >= 20
