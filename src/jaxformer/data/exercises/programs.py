@@ -1,9 +1,9 @@
-"""Whole programs with slots for their values and several wordings of each step.
+"""Programs with slots for their values and several wordings of each step.
 
 `operations` make any number of conversations from few phrases; these are fewer, and nearer to how
-people go about a program: what a step does follows from what the program is for. Each line of
-`programs.jsonl` has `values`, the alternatives of each slot, and `turns` with the wordings and the
-code of each step.
+people go about a program: a beginner's small steps in many words, and whole programs in which what
+a step does follows from what the program is for. Each line of `programs.jsonl` has `values`, the
+alternatives of each slot, and `turns` with the wordings and the code of each step.
 """
 
 import ast
@@ -67,7 +67,7 @@ def worded(program: Program, rng: Random) -> Exercise:
     """Fill a program's slots, choose a wording of each step, and run it.
 
     Often some values and names are others than the program's own, where it runs with them. A name
-    that its step says twice keeps being itself: "the sum of the numbers, as sum" says what to do.
+    that its step may say twice stays: "the sum of the numbers, as sum" says what to do.
     """
     for attempt in range(_ATTEMPTS):
         slots = {slot: rng.choice(values) for slot, values in program.values.items()}
@@ -95,7 +95,7 @@ def _written(program: Program, slots: dict[str, str], rng: Random) -> Exercise:
 def _renamed(turns: list[Turn], rng: Random) -> list[Turn]:
     """Give names that the steps say other ones, wherever they stand, in most cases.
 
-    A program comes back in hundreds of wordings; with its own names always, a model learns them by
+    A program comes back in dozens of wordings; with its own names always, a model learns them by
     heart instead of copying those that a step says.
     """
     whole = "\n".join(f"{turn.prompt}\n{turn.code}" for turn in turns)
