@@ -66,8 +66,7 @@ def every() -> tuple[Program, ...]:
 def worded(program: Program, rng: Random) -> Exercise:
     """Fill a program's slots, choose a wording of each step, and run it.
 
-    Often some values and names are others than the program's own, where it runs with them. A name
-    that its step may say twice stays: "the sum of the numbers, as sum" says what to do.
+    Often some values and names are others than the program's own, where it runs with them.
     """
     for attempt in range(_ATTEMPTS):
         slots = {slot: rng.choice(values) for slot, values in program.values.items()}
@@ -96,7 +95,8 @@ def _renamed(turns: list[Turn], rng: Random) -> list[Turn]:
     """Give names that the steps say other ones, wherever they stand, in most cases.
 
     A program comes back in dozens of wordings; with its own names always, a model learns them by
-    heart instead of copying those that a step says.
+    heart instead of copying those that a step says. One that its step says twice stays: "the sum of
+    the numbers, as sum" says what to do.
     """
     whole = "\n".join(f"{turn.prompt}\n{turn.code}" for turn in turns)
     taken = frozenset(re.findall(r"\w+", whole))
@@ -105,7 +105,7 @@ def _renamed(turns: list[Turn], rng: Random) -> list[Turn]:
         first = next(turn for turn in turns if re.search(rf"\b{name}\b", turn.code))
         said = re.search(_SAID.format(name=name), first.prompt, re.IGNORECASE)
         once = len(re.findall(rf"\b{name}\b", first.prompt, re.IGNORECASE)) == 1
-        if said and once and name.islower() and rng.random() < 0.7:
+        if said and once and name.islower() and rng.random() < 0.8:
             others[name] = fresh_name(rng, "result", taken)
             taken |= {others[name]}
     if not others:
@@ -119,24 +119,12 @@ def _renamed(turns: list[Turn], rng: Random) -> list[Turn]:
 
 
 def _varied(program: Program, slots: dict[str, str], rng: Random) -> dict[str, str]:
-    """Return other values of the same form, and other names, for some of the slots."""
-    code = "\n".join(code for _, code in program.turns)
-    steady = "while " in code  # which other values might keep from ending
-    found, taken = {}, frozenset(re.findall(r"\w+", fill(code, slots)))
-    for slot, value in slots.items():
-        chance = rng.random()
-        if re.search(rf"^\s*(def )?{{{slot}}}(\(| = )", code, re.MULTILINE):
-            twice = any(prompt.count(f"{{{slot}}}") > 1 for prompt in _first(program, slot))
-            found[slot] = value if twice or chance > 0.3 else fresh_name(rng, "result", taken)
-            taken |= {found[slot]}
-        else:
-            found[slot] = value if steady or chance > 0.6 else _another(value, rng)
-    return found
-
-
-def _first(program: Program, slot: str) -> tuple[str, ...]:
-    """The wordings of the step whose code is the first to have a slot."""
-    return next(prompts for prompts, code in program.turns if f"{{{slot}}}" in code)
+    """Return other values of the same form for some of the slots."""
+    if any("while " in code for _, code in program.turns):  # other values might keep it from ending
+        return slots
+    return {
+        slot: _another(value, rng) if rng.random() < 0.6 else value for slot, value in slots.items()
+    }
 
 
 def _another(value: str, rng: Random) -> str:
