@@ -6,10 +6,8 @@ a step does follows from what the program is for. Each line of `programs.jsonl` 
 alternatives of each slot, and `turns` with the wordings and the code of each step.
 """
 
-import ast
 import json
 import re
-import string
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -18,7 +16,8 @@ from random import Random
 
 from jaxformer.data.exercises.exercise import Exercise
 from jaxformer.data.exercises.phrasing import fill, finish
-from jaxformer.data.exercises.values import fresh_name, person, words
+from jaxformer.data.exercises.values import fresh_name
+from jaxformer.data.exercises.variation import another, another_text, quoted, said
 from jaxformer.data.exercises.world import World
 from jaxformer.transcript import Turn
 
@@ -82,7 +81,8 @@ def _written(program: Program, slots: dict[str, str], rng: Random) -> Exercise:
     names = frozenset(assigned("\n".join(code for _, code in program.turns)))
     for prompts, code in program.turns:
         wording = finish(rng.choice(prompts), rng, names, first=not turns)
-        turns.append(Turn(fill(wording, slots), fill(code, slots)))
+        filled = fill(code, slots)
+        turns.append(Turn(said(fill(wording, slots), filled, rng), filled))
     turns = _renamed(turns, rng)
     for turn in turns:
         world.run(turn.code)
@@ -103,9 +103,9 @@ def _renamed(turns: list[Turn], rng: Random) -> list[Turn]:
     others: dict[str, str] = {}
     for name in sorted(assigned("\n".join(turn.code for turn in turns))):
         first = next(turn for turn in turns if re.search(rf"\b{name}\b", turn.code))
-        said = re.search(_SAID.format(name=name), first.prompt, re.IGNORECASE)
+        told = re.search(_SAID.format(name=name), first.prompt, re.IGNORECASE)
         once = len(re.findall(rf"\b{name}\b", first.prompt, re.IGNORECASE)) == 1
-        if said and once and name.islower() and rng.random() < 0.8:
+        if told and once and name.islower() and rng.random() < 0.8:
             others[name] = fresh_name(rng, "result", taken)
             taken |= {others[name]}
     if not others:
@@ -120,37 +120,17 @@ def _renamed(turns: list[Turn], rng: Random) -> list[Turn]:
 
 def _varied(program: Program, slots: dict[str, str], rng: Random) -> dict[str, str]:
     """Return other values of the same form for some of the slots."""
-    if any("while " in code for _, code in program.turns):  # other values might keep it from ending
+    codes = [code for _, code in program.turns]
+    if any("while " in code for code in codes):  # other values might keep it from ending
         return slots
-    return {
-        slot: _another(value, rng) if rng.random() < 0.6 else value for slot, value in slots.items()
-    }
-
-
-def _another(value: str, rng: Random) -> str:
-    """Return another number, or as many other numbers or words; or the value itself."""
-    try:
-        literal = ast.literal_eval(value)
-    except (SyntaxError, ValueError):
-        return value
-    if type(literal) is int and literal > 1:
-        return str(rng.randint(max(2, literal // 2), 2 * literal))
-    if not isinstance(literal, list | tuple) or len(literal) < 2:
-        return value
-    kinds = {type(item) for item in literal}
-    if kinds == {int}:
-        drawn = [rng.randint(min(literal), max(literal)) for _ in literal]
-    elif kinds == {float}:
-        places = max(len(repr(x).split(".")[1]) for x in literal)
-        drawn = [round(rng.uniform(min(literal), max(literal)), places) for _ in literal]
-    elif kinds == {str} and all(item.isalpha() for item in literal):
-        people = all(item.istitle() for item in literal)
-        letters = all(len(item) == 1 for item in literal)
-        pool = string.ascii_lowercase if letters else words()
-        drawn = [person(rng) if people else rng.choice(pool) for _ in literal]
-    else:
-        return value
-    return repr(type(literal)(sorted(drawn) if list(literal) == sorted(literal) else drawn))
+    others = {}
+    for slot, value in slots.items():
+        roll = rng.random()
+        if quoted(slot, codes):
+            others[slot] = another_text(value, rng) if roll < 0.4 else value
+        else:
+            others[slot] = another(value, program.values[slot], rng) if roll < 0.6 else value
+    return others
 
 
 def assigned(code: str) -> set[str]:
