@@ -201,6 +201,22 @@ def test_what_is_no_name_keeps_being_said():
     assert len(sixes) > 20
 
 
+def test_what_belongs_to_a_module_keeps_its_name():
+    named = ("radians", "degrees", "floor", "ceil", "sqrt", "exp")  # one alone would be drawn again
+    program = Program(
+        {},
+        (
+            (
+                (f"Turn 2 {', 2 '.join(f'into {name}' for name in named)}.",),
+                "\n".join(("import math", *(f"{name} = math.{name}(2)" for name in named))),
+            ),
+            (("Print them.",), "print(radians, degrees, floor, ceil, sqrt, exp)"),
+        ),
+    )
+    for seed in range(30):
+        assert worded(program, Random(seed)).turns[1].code == program.turns[1][1]
+
+
 def test_the_sandbox_finds_what_prints_something_else(sample: list[Exercise]):
     good, fails = sample[:200] + list(programs(5, 100)), (Turn("Divide.", "print(1 / 0)"),)
     bad = [Exercise((*good[7].turns, Turn("Print x.", "print('x')")), good[7].output)]

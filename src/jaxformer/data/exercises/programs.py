@@ -96,12 +96,13 @@ def _renamed(turns: list[Turn], rng: Random) -> list[Turn]:
 
     A program comes back in dozens of wordings; with its own names always, a model learns them by
     heart instead of copying those that a step says. One that its step says twice stays: "the sum of
-    the numbers, as sum" says what to do.
+    the numbers, as sum" says what to do. So does one that is an attribute, too: `math.radians`.
     """
     whole = "\n".join(f"{turn.prompt}\n{turn.code}" for turn in turns)
     taken = frozenset(re.findall(r"\w+", whole))
     others: dict[str, str] = {}
-    for name in sorted(assigned("\n".join(turn.code for turn in turns))):
+    code = "\n".join(turn.code for turn in turns)
+    for name in sorted(assigned(code) - set(re.findall(r"\.(\w+)", code))):
         first = next(turn for turn in turns if re.search(rf"\b{name}\b", turn.code))
         told = re.search(_SAID.format(name=name), first.prompt, re.IGNORECASE)
         once = len(re.findall(rf"\b{name}\b", first.prompt, re.IGNORECASE)) == 1
