@@ -12,17 +12,21 @@ from rich.console import Console
 
 import jaxformer as jf
 from jaxformer.cli.main import main
+from jaxformer.data.exercises import conversations
 from jaxformer.errors import UserError
 from jaxformer.evaluation.exam import Key, Verdict
 from jaxformer.evaluation.manifest import Manifest
+from jaxformer.evaluation.multi_turn import MultiTurn
 from jaxformer.evaluation.problems import TURNS, read_problems
 from jaxformer.evaluation.report import Run
 from jaxformer.evaluation.samples import Sample
 from jaxformer.model import count
+from jaxformer.sandbox import DEFAULT_LIMITS
 from jaxformer.studies import findings as f
 from jaxformer.studies import ladder as ladders
 from jaxformer.studies.miniature import reproduce
 from jaxformer.studies.references import reference_losses
+from jaxformer.studies.yardsticks import MADE, YARDSTICKS, write_problems
 
 QUIET = Console(file=io.StringIO())
 
@@ -100,6 +104,25 @@ def test_bad_input_is_one_sentence(arguments, said, tmp_path, monkeypatch, capsy
     assert not list(tmp_path.iterdir())
 
 
+def test_turns_keep_as_many_cases_as_are_measured(tmp_path):
+    few, whole = read_problems(write_problems("turns", 2, tmp_path)), read_problems(TURNS)
+    assert [one.id for one in few] == [one.id for one in whole]
+    assert all(one.cases == other.cases[:2] for one, other in zip(few, whole, strict=True))
+
+
+def test_made_problems_print_their_answer_and_are_in_no_training(tmp_path):
+    problems = read_problems(write_problems("made", 1, tmp_path))
+    assert len(problems) == MADE
+    exam = MultiTurn(problems)
+    for problem in problems:
+        key = Key(problem.id, "multi", 0, 0)
+        verdict = exam.judge(key, problem.solved(0), DEFAULT_LIMITS, unprotected=False)
+        assert verdict.passed, problem
+        assert len(problem.prompts) >= 3
+    read = {tuple(turn.prompt for turn in talk.turns) for talk in conversations(0, 3000)}
+    assert not read & {tuple(problem.filled(0)) for problem in problems}
+
+
 def test_loss_of_references_is_that_of_the_code_alone(nano):
     """Against scoring the text piece by piece: the whole less the text before each code."""
     problems = read_problems(TURNS)[:3]
@@ -133,7 +156,8 @@ def measured(size: str, stage: str, rates: list[float], losses: list[float]) -> 
             perplexities[str(number), mode] = 10.0 - 5 * rate + 0.01 * number
     manifest = Manifest.model_construct(parameters=1)
     run = Run(f"{size}-{stage}", manifest, {}, samples, perplexities)
-    return f.Measured(size, stage, run, {str(i): loss for i, loss in enumerate(losses)})
+    found = {str(i): loss for i, loss in enumerate(losses)}
+    return f.Measured(size, stage, {"turns": run}, {"turns": found})
 
 
 def test_findings_are_what_the_numbers_say():
@@ -172,25 +196,24 @@ def test_a_tiny_study_from_start_to_end(texts, tmp_path, monkeypatch):
     out = tmp_path / "study"
     ladder = ladders.plan(out, ["1M"], 1, str(texts), 0, lambda _: 100.0)
     ladder = ladder.model_copy(update={"tokens": 1})
-    kept = []  # the study writes the file of its own if there is none
-    for line in TURNS.read_text("utf-8").splitlines()[:6]:
-        problem = json.loads(line)
-        one = {name: problem[name][:1] for name in ("inputs", "outputs")}
-        kept.append(problem | one | {"max_gen_length": 12})
-    (out / TURNS.name).write_text("".join(f"{json.dumps(one)}\n" for one in kept), "utf-8")
+    for name in YARDSTICKS:  # the study measures what it finds
+        lines = write_problems(name, 1, out).read_text("utf-8").splitlines()[:6]
+        kept = [json.loads(line) | {"max_gen_length": 12} for line in lines]
+        (out / f"{name}.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in kept), "utf-8")
     page = reproduce(ladder, out, QUIET)
     text = page.read_text("utf-8")
-    assert text.count("<svg") == 5
+    assert text.count("<svg") == 10
     for word in ("1M", "nl", "multi", "mono", "exercises", "Does each stage help?"):
         assert word in text
     found = json.loads((out / "findings.json").read_text("utf-8"))
     assert {one["question"] for one in found} == {f.STAGES, f.TURNS, f.PERPLEXITY}
+    assert {one["yardstick"] for one in found} == set(YARDSTICKS)
     assert all(
         one["low"] <= one["value"] <= one["high"] for one in found if one["value"] is not None
     )
     losses = [
-        json.loads((out / "turns" / f"{size}-{stage}" / "references.json").read_text("utf-8"))
-        for size, stage in itertools.product(ladder.sizes, ladders.SHARES)
+        json.loads((out / name / f"{size}-{stage}" / "references.json").read_text("utf-8"))
+        for name, size, stage in itertools.product(YARDSTICKS, ladder.sizes, ladders.SHARES)
     ]
     assert all(len(each) == 6 for each in losses)
 

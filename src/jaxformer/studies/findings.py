@@ -1,9 +1,9 @@
 """The paper's questions, answered from what was measured, with intervals."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,8 @@ from jaxformer.evaluation.statistics import LEVEL, compare, rank_correlation
 
 RESAMPLES = 2000
 UNKNOWN = "cannot be told"
+MODES = {"multi": "several turns", "single": "one turn"}
+"""What reports call each."""
 
 
 @dataclass(frozen=True)
@@ -22,30 +24,33 @@ class Measured:
     Attributes:
         size: Its name in the ladder.
         stage: The last stage it went through.
-        run: Its programs.
-        losses: Of right programs by problem, in nats a byte.
+        runs: Its programs by yardstick.
+        losses: Of right programs by yardstick and problem, in nats a byte.
     """
 
     size: str
     stage: str
-    run: Run
-    losses: Mapping[str, float]
+    runs: Mapping[str, Run]
+    losses: Mapping[str, Mapping[str, float]]
 
     @classmethod
-    def read(cls, size: str, stage: str, folder: Path, losses: str) -> "Measured":
-        """Read what was measured into a folder."""
-        [run] = read_runs([folder])
-        return cls(size, stage, run, json.loads((folder / losses).read_text("utf-8")))
+    def read(cls, size: str, stage: str, folders: Mapping[str, Path], losses: str) -> "Measured":
+        """Read what was measured into a folder for each yardstick."""
+        runs = {name: read_runs([folder])[0] for name, folder in folders.items()}
+        found = {
+            name: json.loads((folder / losses).read_text("utf-8"))
+            for name, folder in folders.items()
+        }
+        return cls(size, stage, runs, found)
 
     @property
     def parameters(self) -> int:
         """Of the model."""
-        return self.run.manifest.parameters
+        return next(iter(self.runs.values())).manifest.parameters
 
-    @property
-    def loss(self) -> float:
+    def loss(self, yardstick: str) -> float:
         """The mean over problems."""
-        return float(np.mean(list(self.losses.values())))
+        return float(np.mean(list(self.losses[yardstick].values())))
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class Finding:
     Attributes:
         question: The paper's.
         about: Which models it is about.
+        yardstick: What they were measured on.
         claim: What the number is.
         value: The number; None where it is not defined, such as for a model that passes nothing.
         low: Lower end of its 95 % interval over problems.
@@ -64,6 +70,7 @@ class Finding:
 
     question: str
     about: str
+    yardstick: str
     claim: str
     value: float | None
     low: float | None
@@ -85,44 +92,42 @@ def findings(measured: Sequence[Measured]) -> list[Finding]:
     """
     sizes = list(dict.fromkeys(one.size for one in measured))
     stages = list(dict.fromkeys(one.stage for one in measured))
+    yardsticks = list(measured[0].runs)
     by = {(one.size, one.stage): one for one in measured}
+    last = {size: by[size, stages[-1]] for size in sizes}
     found = []
-    for size in sizes:
-        for before, after in pairwise(stages):
-            about = f"{size}, {after} after {before}"
-            found += _step(STAGES, about, by[size, before], by[size, after])
-    for size in sizes:
-        last = by[size, stages[-1]]
-        multi, single = last.run.rates("multi"), last.run.rates("single")
+    for size, (before, after) in product(sizes, pairwise(stages)):
+        about = f"{size}, {after} after {before}"
+        found += _step(STAGES, about, by[size, before], by[size, after])
+    for size, yardstick in product(sizes, yardsticks):
+        run = last[size].runs[yardstick]
         claim = "points of pass rate that several turns are ahead of one"
-        found.append(_ahead(TURNS, size, claim, multi, single))
-    found += [
-        _correlation(f"{size}, {mode}", by[size, stages[-1]], mode)
-        for size in sizes
-        for mode in ("multi", "single")
-    ]
+        rates = run.rates("multi"), run.rates("single")
+        found.append(_ahead(TURNS, size, yardstick, claim, *rates))
+    for size, yardstick, mode in product(sizes, yardsticks, MODES):
+        about = f"{size}, {MODES[mode]}"
+        found.append(_correlation(about, yardstick, last[size].runs[yardstick], mode))
     for smaller, larger in pairwise(sizes):
-        about = f"{larger} after {smaller}"
-        found += _step(SIZE, about, by[smaller, stages[-1]], by[larger, stages[-1]])
+        found += _step(SIZE, f"{larger} after {smaller}", last[smaller], last[larger])
     return found
 
 
-def _step(question: str, about: str, before: Measured, after: Measured) -> list[Finding]:
-    return [
-        _ahead(
-            question, about, "hundredths of a nat a byte of right programs gained",
-            before.losses, after.losses,
-        ),
-        _ahead(
-            question, about, "points of pass rate in several turns gained",
-            after.run.rates("multi"), before.run.rates("multi"),
-        ),
-    ]  # fmt: skip
+def _step(question: str, about: str, before: Measured, after: Measured) -> Iterator[Finding]:
+    for yardstick in before.runs:
+        yield _ahead(
+            question, about, yardstick, "hundredths of a nat a byte of right programs gained",
+            before.losses[yardstick], after.losses[yardstick],
+        )  # fmt: skip
+        yield _ahead(
+            question, about, yardstick, "points of pass rate in several turns gained",
+            after.runs[yardstick].rates("multi"), before.runs[yardstick].rates("multi"),
+        )  # fmt: skip
 
 
 def _ahead(
     question: str,
     about: str,
+    yardstick: str,
     claim: str,
     first: Mapping[str, float],
     second: Mapping[str, float],
@@ -132,23 +137,23 @@ def _ahead(
     by = compare([100 * first[n] for n in names], [100 * second[n] for n in names])
     # With few differences a bootstrap interval is too narrow; the permutation test is exact.
     verdict = _verdict(by.low, by.high) if by.p < 1 - LEVEL else UNKNOWN
-    return Finding(question, about, claim, by.value, by.low, by.high, verdict)
+    return Finding(question, about, yardstick, claim, by.value, by.low, by.high, verdict)
 
 
 def _verdict(low: float, high: float) -> str:
     return "holds" if low > 0 else "does not hold" if high < 0 else UNKNOWN
 
 
-def _correlation(about: str, one: Measured, mode: str) -> Finding:
+def _correlation(about: str, yardstick: str, run: Run, mode: str) -> Finding:
     """Relate prompt perplexity to the pass rate; the claim is that they fall together."""
-    rates = one.run.rates(mode)
-    names = [name for name in rates if (name, mode) in one.run.perplexities]
-    perplexities = np.array([one.run.perplexities[name, mode] for name in names])
+    rates = run.rates(mode)
+    names = [name for name in rates if (name, mode) in run.perplexities]
+    perplexities = np.array([run.perplexities[name, mode] for name in names])
     passed = np.array([rates[name] for name in names])
     claim = "rank correlation of low prompt perplexity with the pass rate"
     value = rank_correlation(perplexities.tolist(), passed.tolist())
     if value is None:
-        return Finding(PERPLEXITY, about, claim, None, None, None, UNKNOWN)
+        return Finding(PERPLEXITY, about, yardstick, claim, None, None, None, UNKNOWN)
     rng = np.random.default_rng(0)
     drawn = []
     for _ in range(RESAMPLES):
@@ -156,4 +161,4 @@ def _correlation(about: str, one: Measured, mode: str) -> Finding:
         found = rank_correlation(perplexities[some].tolist(), passed[some].tolist())
         drawn.append(0.0 if found is None else -found)  # none passes: perplexity tells nothing
     low, high = map(float, np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
-    return Finding(PERPLEXITY, about, claim, -value, low, high, _verdict(low, high))
+    return Finding(PERPLEXITY, about, yardstick, claim, -value, low, high, _verdict(low, high))

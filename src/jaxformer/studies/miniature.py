@@ -13,17 +13,16 @@ from jaxformer.data.atomic import save_json, whole
 from jaxformer.evaluation import evaluate
 from jaxformer.evaluation.benchmarks import open_exam
 from jaxformer.evaluation.evaluate import FIGURES, Setting
-from jaxformer.evaluation.problems import TURNS, read_problems
+from jaxformer.evaluation.problems import read_problems
 from jaxformer.evaluation.runner import Drawing
 from jaxformer.studies.findings import Measured, findings
 from jaxformer.studies.ladder import Ladder
 from jaxformer.studies.references import reference_losses
 from jaxformer.studies.report import render
+from jaxformer.studies.yardsticks import YARDSTICKS, write_problems
 from jaxformer.training import Options, Recipe, train
 
 LOSSES, FINDINGS, PAGE = "references.json", "findings.json", "report.html"
-NEW_TOKENS = 96
-"""Of a turn, at most: models of a few stages do not know when to end."""
 
 
 def reproduce(ladder: Ladder, out: Path, console: Console) -> Path:
@@ -31,7 +30,7 @@ def reproduce(ladder: Ladder, out: Path, console: Console) -> Path:
 
     Args:
         ladder: The plan.
-        out: The study's folder: `training/SIZE`, `turns/SIZE-STAGE`, `findings.json`,
+        out: The study's folder: `training/SIZE`, `YARDSTICK/SIZE-STAGE`, `findings.json`,
             `report.html`.
         console: Where progress goes.
 
@@ -39,7 +38,7 @@ def reproduce(ladder: Ladder, out: Path, console: Console) -> Path:
         UserError: As training and evaluating.
         training.signals.Ended: If it was asked to end; all is saved.
     """
-    problems = _problems(ladder, out)
+    problems = {name: write_problems(name, ladder.cases, out) for name in YARDSTICKS}
     steps = [(size, stage.name) for size in ladder.sizes for stage in ladder.recipe(size).stages]
     begun = time.monotonic()
     for number, (size, stage) in enumerate(steps):
@@ -48,7 +47,8 @@ def reproduce(ladder: Ladder, out: Path, console: Console) -> Path:
         recipe = ladder.recipe(size)
         options = Options(report_every=50)
         model = train(recipe, out / "training" / size, console, options, stage)
-        _measure(model, problems, out / "turns" / f"{size}-{stage}", ladder.seed, console)
+        for name, file in problems.items():
+            _measure(model, file, out / name / f"{size}-{stage}", ladder.seed, console)
     measured = _read(ladder, out)
     found = findings(measured)
     save_json(out / FINDINGS, [asdict(finding) for finding in found])
@@ -66,19 +66,6 @@ def rate(recipe: Recipe, folder: Path) -> float:
     return rates[-1]
 
 
-def _problems(ladder: Ladder, out: Path) -> Path:
-    """Write the problems with the cases that are measured, and return the file."""
-    path = out / TURNS.name
-    if not path.exists():
-        lines = [json.loads(line) for line in TURNS.read_text("utf-8").splitlines()]
-        for line in lines:
-            line |= {name: line[name][: ladder.cases] for name in ("inputs", "outputs")}
-            line["max_gen_length"] = NEW_TOKENS
-        with whole(path) as part:
-            part.write_text("".join(f"{json.dumps(line)}\n" for line in lines), "utf-8")
-    return path
-
-
 def _measure(model: Path, problems: Path, folder: Path, seed: int, console: Console) -> None:
     """Measure one model, by its programs and by the likelihood of right ones."""
     if not (folder / FIGURES).exists():
@@ -94,7 +81,12 @@ def _measure(model: Path, problems: Path, folder: Path, seed: int, console: Cons
 
 def _read(ladder: Ladder, out: Path) -> list[Measured]:
     return [
-        Measured.read(size, stage.name, out / "turns" / f"{size}-{stage.name}", LOSSES)
+        Measured.read(
+            size,
+            stage.name,
+            {name: out / name / f"{size}-{stage.name}" for name in YARDSTICKS},
+            LOSSES,
+        )
         for size in ladder.sizes
         for stage in ladder.recipe(size).stages
     ]

@@ -1,21 +1,22 @@
 """A study as a page: tables, figures and findings."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jaxformer.data import look
 from jaxformer.data.look import COLOURS
 from jaxformer.data.page import short
 from jaxformer.evaluation import plots
-from jaxformer.studies.findings import Finding, Measured
+from jaxformer.studies.findings import MODES, Finding, Measured
 from jaxformer.studies.ladder import Ladder
+from jaxformer.studies.yardsticks import YARDSTICKS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH, HEIGHT = 5.6, 3.0
 """Of a plot, in inches."""
-MODES = {"multi": "several turns", "single": "one turn"}
 
 
 def render(ladder: Ladder, measured: Sequence[Measured], found: Sequence[Finding]) -> str:
@@ -26,19 +27,22 @@ def render(ladder: Ladder, measured: Sequence[Measured], found: Sequence[Finding
     """
     stages = list(dict.fromkeys(one.stage for one in measured))
     last = [one for one in measured if one.stage == stages[-1]]
-    drawn: dict[str, Callable[[], Figure]] = {
-        "stages": lambda: _by_stage(measured, stages),
-        "losses": lambda: _losses(measured, stages),
-        "scaling": lambda: plots.sizes([one.run for one in last], tuple(MODES)),
-        "turns": lambda: _turns(last[-1]),
-        "perplexity": lambda: plots.perplexity([last[-1].run]),
-    }
+    drawn: dict[str, Callable[[], Figure]] = {}
+    for name in YARDSTICKS:
+        drawn |= {
+            f"stages_{name}": partial(_by_stage, measured, stages, name),
+            f"losses_{name}": partial(_losses, measured, stages, name),
+            f"sizes_{name}": partial(plots.sizes, [one.runs[name] for one in last], tuple(MODES)),
+            f"turns_{name}": partial(_turns, last[-1], name),
+            f"perplexity_{name}": partial(plots.perplexity, [last[-1].runs[name]]),
+        }
     questions: dict[str, list[Finding]] = {}
     for finding in found:
         questions.setdefault(finding.question, []).append(finding)
     return look.render(
         "jaxformer.studies", "report.html", drawn, {"count": "{:,}".format},
         ladder=ladder, measured=measured, questions=questions, modes=MODES, largest=last[-1],
+        yardsticks=YARDSTICKS,
     )  # fmt: skip
 
 
@@ -57,11 +61,11 @@ def _legend(figure: "Figure") -> None:
     figure.legend(loc="outside lower left", frameon=False, ncols=4)
 
 
-def _by_stage(measured: Sequence[Measured], stages: Sequence[str]) -> "Figure":
+def _by_stage(measured: Sequence[Measured], stages: Sequence[str], name: str) -> "Figure":
     figure, axes = _axes(("after stage", "pass rate in several turns, %"))
     sizes = _sizes(measured)
     for number, size in enumerate(sizes):
-        figures = [one.run.modes()["multi"] for one in measured if one.size == size]
+        figures = [one.runs[name].modes()["multi"] for one in measured if one.size == size]
         shade = plots.shade(len(sizes) - 1 - number, len(sizes))
         places = [place + 0.06 * (number - len(sizes) / 2) for place in range(len(stages))]
         plots.draw_rates(axes, places, figures, label=size, color=COLOURS["accent"], alpha=shade)
@@ -71,12 +75,12 @@ def _by_stage(measured: Sequence[Measured], stages: Sequence[str]) -> "Figure":
     return figure
 
 
-def _losses(measured: Sequence[Measured], stages: Sequence[str]) -> "Figure":
+def _losses(measured: Sequence[Measured], stages: Sequence[str], name: str) -> "Figure":
     figure, axes = _axes(("parameters", "loss of right programs, nats a byte"))
     for number, stage in enumerate(stages):
         some = [one for one in measured if one.stage == stage]
         shade = plots.shade(len(stages) - 1 - number, len(stages))
-        xs, ys = [one.parameters for one in some], [one.loss for one in some]
+        xs, ys = [one.parameters for one in some], [one.loss(name) for one in some]
         axes.plot(xs, ys, "o-", markersize=4, color=COLOURS["accent"], alpha=shade, label=stage)
     _by_parameters(axes, measured)
     _legend(figure)
@@ -93,10 +97,10 @@ def _by_parameters(axes: Any, measured: Sequence[Measured]) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _turns(one: Measured) -> "Figure":
+def _turns(one: Measured, name: str) -> "Figure":
     figure, axes = _axes(("turns of the problem", f"pass rate of {one.size}, %"))
     for mode, colour in (("multi", "accent"), ("single", "loss")):
-        parts = one.run.modes()[mode].get("by_turns", {})
+        parts = one.runs[name].modes()[mode].get("by_turns", {})
         order = sorted(parts, key=int)
         figures = [parts[n] for n in order]
         plots.draw_rates(axes, order, figures, label=MODES[mode], color=COLOURS[colour])
