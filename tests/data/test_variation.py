@@ -28,6 +28,26 @@ def test_a_list_becomes_one_of_the_same_kind_and_length(items: list, seed: int):
     assert drawn == sorted(drawn) or items != sorted(items)
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["[4, 7, 9]", "[0.5, 2.25]", "['tea', 'oil', 'jam']", "['Ann', 'Bob']", "(3, 8)", "60"],
+)
+def test_what_is_drawn_differs(value: str):
+    assert len({another(value, [value], Random(seed)) for seed in range(40)}) > 15
+
+
+def test_keys_and_values_are_drawn_anew():
+    value = "{'tea': 3, 'oil': 40}"
+    drawn = [ast.literal_eval(another(value, [value], Random(seed))) for seed in range(40)]
+    assert len({tuple(each) for each in drawn}) > 10
+    assert len({tuple(each.values()) for each in drawn}) > 20
+
+
+@pytest.mark.parametrize("value", ["{[()]}", "set()", "x + 1", "[1e-05, 2.0]", "[]", "1"])
+def test_what_cannot_be_drawn_anew_does_no_harm(value: str):
+    assert type(another(value, [value], Random(1))) is str
+
+
 @given(DICTIONARIES, st.integers(0, 9))
 def test_a_dictionary_keeps_its_form(items: dict, seed: int):
     drawn = ast.literal_eval(another(repr(items), [repr(items)], Random(seed)))
@@ -53,15 +73,19 @@ def test_where_alternatives_differ_in_length_so_may_the_new_one():
 
 
 def test_a_text_keeps_its_words_case_and_spaces():
+    words = set()
     for seed in range(50):
-        drawn = another_text("  Big old  TREE ", Random(seed))
-        match = re.fullmatch(r"  (\w+) (\w+)  (\w+) ", drawn)
+        drawn = another_text("  Big old  A TREE ", Random(seed))
+        match = re.fullmatch(r"  (\w+) (\w+)  A (\w+) ", drawn)
         assert match, drawn
         first, second, third = match.groups()
         assert first.istitle()
         assert second.islower()
         assert third.isupper()
-    assert another_text("2024-03-01", Random(1)) == "2024-03-01"
+        words |= {first, second, third}
+    assert len(words) > 100
+    for kept in ("2024-03-01", "LFFR", "a"):
+        assert another_text(kept, Random(1)) == kept
 
 
 def test_only_a_text_in_quotes_is_one():
@@ -92,6 +116,14 @@ def test_a_collection_is_said_in_words(prompt: str, code: str, pattern: str):
         assert re.fullmatch(pattern, other), other
 
 
+def test_texts_that_look_like_something_else_keep_quotes():
+    for items in (["7", "04"], [1, "1"], ["and", "the"], ["it's", "d"], ['say "x"', "y"]):
+        for seed in range(30):
+            told = said(f"Let a be {items}.", f"a = {items}", Random(seed))
+            inner = told.removeprefix("Let a be ").removesuffix(".").strip("[]")
+            assert list(ast.literal_eval(f"({re.sub(',? and ', ', ', inner)})")) == items, told
+
+
 @pytest.mark.parametrize(
     ("prompt", "code"),
     [
@@ -102,6 +134,10 @@ def test_a_collection_is_said_in_words(prompt: str, code: str, pattern: str):
         ("Print it, for example [4, 8].", "print(a)"),
         ("Print a[1, 2].", "print(a[1, 2])"),
         ("Let a be [4].", "a = [4]"),
+        ("Set s to {3, 9}.", "s = {3, 9}"),
+        ("Make the string '[4, 8]'.", "s = '[4, 8]'"),
+        ("The rows are [4, 8] and [1, 2].", "rows = [[4, 8], [1, 2]]"),
+        ("A dict: x is [4, 8], y is 3.", "d = {'x': [4, 8], 'y': 3}"),
     ],
 )
 def test_what_would_be_unclear_in_words_keeps_its_brackets(prompt: str, code: str):

@@ -12,7 +12,6 @@ from rich.console import Console
 
 import jaxformer as jf
 from jaxformer.cli.main import main
-from jaxformer.data.exercises import conversations
 from jaxformer.errors import UserError
 from jaxformer.evaluation.exam import Key, Verdict
 from jaxformer.evaluation.manifest import Manifest
@@ -26,7 +25,7 @@ from jaxformer.studies import findings as f
 from jaxformer.studies import ladder as ladders
 from jaxformer.studies.miniature import reproduce
 from jaxformer.studies.references import reference_losses
-from jaxformer.studies.yardsticks import MADE, YARDSTICKS, write_problems
+from jaxformer.studies.yardsticks import FIRST_SEED, MADE, YARDSTICKS, write_problems
 
 QUIET = Console(file=io.StringIO())
 
@@ -110,7 +109,7 @@ def test_turns_keep_as_many_cases_as_are_measured(tmp_path):
     assert all(one.cases == other.cases[:2] for one, other in zip(few, whole, strict=True))
 
 
-def test_made_problems_print_their_answer_and_are_in_no_training(tmp_path):
+def test_made_problems_print_their_answer_and_come_from_other_seeds(tmp_path):
     problems = read_problems(write_problems("made", 1, tmp_path))
     assert len(problems) == MADE
     exam = MultiTurn(problems)
@@ -119,8 +118,11 @@ def test_made_problems_print_their_answer_and_are_in_no_training(tmp_path):
         verdict = exam.judge(key, problem.solved(0), DEFAULT_LIMITS, unprotected=False)
         assert verdict.passed, problem
         assert len(problem.prompts) >= 3
-    read = {tuple(turn.prompt for turn in talk.turns) for talk in conversations(0, 3000)}
-    assert not read & {tuple(problem.filled(0)) for problem in problems}
+    kinds = {type(problem.expected(0)) for problem in problems}
+    assert kinds >= {int, float, str, list, bool}
+    years = ladders.Ladder(sizes=("1M",), tokens=10**11, cases=1, data="", budget=1)
+    [read] = years.recipe("1M").stages[-1].data  # the seeds from 0 on
+    assert 10**6 < (read.exercises or 0) < FIRST_SEED
 
 
 def test_loss_of_references_is_that_of_the_code_alone(nano):
@@ -180,6 +182,18 @@ def test_findings_are_what_the_numbers_say():
     assert related[0].value > 0.8
     assert related[0].verdict == "holds"
     assert related[1].verdict == "cannot be told"  # no program of one turn is right
+    both = [
+        f.Measured(
+            "1M",
+            one.stage,
+            {"turns": one.runs["turns"], "made": other.runs["turns"]},
+            {"turns": one.losses["turns"], "made": other.losses["turns"]},
+        )
+        for one, other in ((before, after), (after, before))  # the contrary on the second
+    ]
+    steps = [one for one in f.findings(both) if one.question == f.STAGES]
+    verdicts = {(one.yardstick, one.verdict) for one in steps}
+    assert verdicts == {("turns", "holds"), ("made", "does not hold")}
     larger = [
         measured("3M", "mono", [0.0] * 40, worse),
         measured("3M", "exercises", [1.0] * 40, better),
@@ -211,6 +225,8 @@ def test_a_tiny_study_from_start_to_end(texts, tmp_path, monkeypatch):
     assert all(
         one["low"] <= one["value"] <= one["high"] for one in found if one["value"] is not None
     )
+    manifests = [json.loads(path.read_text("utf-8")) for path in out.glob("made/*/manifest.json")]
+    assert [manifest["benchmark"] for manifest in manifests] == 4 * ["made"]
     losses = [
         json.loads((out / name / f"{size}-{stage}" / "references.json").read_text("utf-8"))
         for name, size, stage in itertools.product(YARDSTICKS, ladder.sizes, ladders.SHARES)

@@ -48,7 +48,7 @@ def reproduce(ladder: Ladder, out: Path, console: Console) -> Path:
         options = Options(report_every=50)
         model = train(recipe, out / "training" / size, console, options, stage)
         for name, file in problems.items():
-            _measure(model, file, out / name / f"{size}-{stage}", ladder.seed, console)
+            _measure(model, name, file, out / name / f"{size}-{stage}", ladder.seed, console)
     measured = _read(ladder, out)
     found = findings(measured)
     save_json(out / FINDINGS, [asdict(finding) for finding in found])
@@ -66,11 +66,13 @@ def rate(recipe: Recipe, folder: Path) -> float:
     return rates[-1]
 
 
-def _measure(model: Path, problems: Path, folder: Path, seed: int, console: Console) -> None:
+def _measure(
+    model: Path, name: str, problems: Path, folder: Path, seed: int, console: Console
+) -> None:
     """Measure one model, by its programs and by the likelihood of right ones."""
     if not (folder / FIGURES).exists():
         exam = open_exam("turns", problems, mode="both")
-        setting = Setting("turns", problems, exam, "both")
+        setting = Setting(name, problems, exam, "both")
         drawing = Drawing(samples=1, seed=seed, rows=32)
         source = str(model)
         opened = partial(load, source)

@@ -1,7 +1,7 @@
 """What models are measured on: `turns`, and conversations made like those of their last stage.
 
-On `turns`, which others worded, a model that was trained for minutes passes nothing; made
-conversations that it has not seen tell such models apart.
+On `turns`, which others worded, a model that was trained for minutes may pass nothing; of made
+conversations that it has not seen it can pass some.
 """
 
 import ast
@@ -20,7 +20,7 @@ YARDSTICKS = {"turns": "turns", "made": "made conversations"}
 NEW_TOKENS = 96
 """Of a turn, at most: models of a few stages do not know when to end."""
 MADE = 150
-_FIRST_SEED = 10**12
+FIRST_SEED = 10**12
 """Of the made ones; a recipe's conversations have seeds far below."""
 
 
@@ -49,15 +49,15 @@ def _turns(cases: int) -> Iterator[dict[str, Any]]:
 
 def _made() -> Iterator[dict[str, Any]]:
     """Conversations of three turns and more that print one value, and that at the end."""
-    for seed in count(_FIRST_SEED):
+    for seed in count(FIRST_SEED):
         exercise = conversation(seed)
         codes = [turn.code for turn in exercise.turns]
         if len(codes) >= 3 and "print(" not in "".join(codes[:-1]) and _prints_one(codes[-1]):
             yield {
-                "id": f"made/{seed - _FIRST_SEED}",
+                "id": f"made/{seed - FIRST_SEED}",
                 "prompts": [_template(turn.prompt) for turn in exercise.turns],
                 "inputs": [{}],
-                "outputs": [exercise.output.removesuffix("\n")],
+                "outputs": [_answer(exercise.output.removesuffix("\n"))],
                 "max_gen_length": NEW_TOKENS,
                 "solution": list(map(_template, codes)),
             }
@@ -69,6 +69,15 @@ def _prints_one(code: str) -> bool:
         case [ast.Expr(ast.Call(ast.Name("print"), [argument], []))]:
             return not isinstance(argument, ast.Starred)
     return False
+
+
+def _answer(text: str) -> Any:
+    """What was printed, as a value where JSON knows it: 20 is right for 20.0."""
+    try:
+        value = ast.literal_eval(text)
+        return value if json.loads(json.dumps(value)) == value else text
+    except (SyntaxError, ValueError, TypeError):
+        return text
 
 
 def _template(text: str) -> str:

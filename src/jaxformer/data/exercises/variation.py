@@ -20,13 +20,20 @@ from jaxformer.data.exercises.values import (
     words,
 )
 
-_WORD = re.compile(r"[A-Za-z]+")
+_WORD = re.compile(r"[A-Za-z]{2,}")
 _TEXT = re.compile(r"[A-Za-z ]{2,60}")
-# A flat list, set or dictionary that is no index and no right side.
+# A flat list, set or dictionary that is no index, no text, no right side and none of several.
 _FLAT = re.compile(
-    r"(?<![\w\])\[({,=])(?<![,=] )(?:\[[^][{}()]+\]|\{[^][{}()]+\})(?![\w\])}\[]|, ?[\[{])"
+    r"(?<![\w\])\[({,='\"])(?<![,=] )(?<![\]}] and )(?<![\]}], and )"
+    r"(?:\[[^][{}()]+\]|\{[^][{}()]+\})"
+    r"(?![\w\])}\['\"]|,? ?[\[{]|,? and [\[{])"
 )
-_KIND = {"[": r"", "{": r"\bsets?\b", ":": r"\bdict|\bmap|\bkeys?\b"}
+_KIND = {
+    "[": r"",
+    "{": r"\bsets\b|\b(a|an|the|this|as|into|of) (new |small )?set\b",
+    ":": r"\bdict|\bmapping\b|\bmaps\b|\bkeys?\b",
+}
+_NO_BARE_WORDS = {"and", "or", "is", "to", "with", "being", "True", "False", "None"}
 
 
 def another(value: str, alternatives: Sequence[str], rng: Random) -> str:
@@ -56,8 +63,11 @@ def another(value: str, alternatives: Sequence[str], rng: Random) -> str:
 
 
 def another_text(value: str, rng: Random) -> str:
-    """Return as many other words, each written as the word in its place; else the value itself."""
-    if not _TEXT.fullmatch(value):
+    """Return other words, each in the case of the word in its place, where a text is plain words.
+
+    What is all in capitals, such as a code, stays; and so do words of one letter.
+    """
+    if not _TEXT.fullmatch(value) or value.isupper():
         return value
     return _WORD.sub(lambda found: _like(found[0], rng), value)
 
@@ -73,8 +83,8 @@ def said(prompt: str, code: str, rng: Random) -> str:
 
     Args:
         prompt: One step.
-        code: Its code. Only what stands there too is said, and only a set or a dictionary that the
-            step calls so.
+        code: Its code. Only what stands there too, and in no other collection, is said; and only
+            a set or a dictionary that the step calls so.
         rng: The source of chance.
     """
 
@@ -83,7 +93,8 @@ def said(prompt: str, code: str, rng: Random) -> str:
         if sum(map(before.count, "[{(")) > sum(map(before.count, ")}]")):  # part of a larger one
             return found[0]
         literal = _read(found[0])
-        if literal is None or len(literal) < 2 or found[0] not in code:
+        inner = re.search(r"([\[{:]|[\]}],) ?" + re.escape(found[0]), code)
+        if literal is None or len(literal) < 2 or found[0] not in code or inner:
             return found[0]
         kind = "[" if found[0][0] == "[" else ":" if isinstance(literal, dict) else "{"
         if not re.search(_KIND[kind], prompt, re.IGNORECASE) or rng.random() < 0.5:
@@ -97,9 +108,9 @@ def _read(source: str) -> Any:
     """What Python source stands for, a set as a list in the order written; None if for nothing."""
     try:
         literal = ast.literal_eval(source)
-    except (SyntaxError, ValueError):
+        return ast.literal_eval(f"[{source[1:-1]}]") if isinstance(literal, set) else literal
+    except (SyntaxError, ValueError, TypeError):
         return None
-    return ast.literal_eval(f"[{source[1:-1]}]") if isinstance(literal, set) else literal
 
 
 def _others(items: Sequence[Any], size: int, rng: Random) -> list[Any] | None:
@@ -109,14 +120,15 @@ def _others(items: Sequence[Any], size: int, rng: Random) -> list[Any] | None:
             return [integer(rng) for _ in range(size)]
         return [rng.randint(min(items), max(items)) for _ in range(size)]
     if kinds == {float}:
-        places = max(len(repr(x).split(".")[1]) for x in items)
+        places = max(len(repr(x).partition(".")[2]) for x in items)
         return [round(rng.uniform(min(items), max(items)), places) for _ in range(size)]
     if kinds != {str} or not all(item.isalpha() for item in items):
         return None
     if all(len(item) == 1 for item in items):
-        return [rng.choice(string.ascii_lowercase) for _ in range(size)]
+        letters = string.ascii_uppercase if items[0].isupper() else string.ascii_lowercase
+        return [rng.choice(letters) for _ in range(size)]
     drawn = [_like(items[i % len(items)], rng) for i in range(size)]
-    if len(set(items)) < len(items):  # what came twice may come twice
+    if len(set(items)) < len(items):  # where something came twice, so it does again
         drawn[-1] = drawn[0]
     return drawn
 
@@ -136,16 +148,18 @@ def _like(old: str, rng: Random) -> str:
     new = nonsense(rng) if rng.random() < 0.1 else rng.choice(words())
     if old.islower() and rng.random() < 0.15:
         new += "s"
-    return new.upper() if old.isupper() and len(old) > 1 else new
+    return new.upper() if old.isupper() else new
 
 
 def _spoken(literal: Any, rng: Random) -> str:
     flat = [*literal, *literal.values()] if isinstance(literal, dict) else list(literal)
-    bare = all(not isinstance(item, str) or item.isalnum() for item in flat)
+    texts = [item for item in flat if isinstance(item, str)]
+    bare = all(text.isalpha() and text not in _NO_BARE_WORDS for text in texts)
     quote = rng.choice(("'", '"', "" if bare else "'"))
 
     def part(item: Any) -> str:
-        return f"{quote}{item}{quote}" if isinstance(item, str) else repr(item)
+        plain = isinstance(item, str) and repr(item) == f"'{item}'" and '"' not in item
+        return f"{quote}{item}{quote}" if plain else repr(item)
 
     if not isinstance(literal, dict):
         return spoken([part(item) for item in literal], rng)
