@@ -1,7 +1,7 @@
 """What models are measured on: `turns`, and conversations made like those of their last stage.
 
-On `turns`, which others worded, a model that was trained for minutes may pass nothing; of made
-conversations that it has not seen it can pass some.
+On `turns`, which others worded, a model that was trained for minutes may pass nothing; made
+conversations that it has not seen are at least worded as those that it has.
 """
 
 import ast
