@@ -4,21 +4,24 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-RANKED = (16, 128)
-"""Tokens that are ranked by likelihood before a draw: the few that mostly do, then more."""
+Array = jax.Array | np.ndarray
+
+RANKED = 128
+"""Tokens that are ranked by likelihood before a draw; where they do not do, all are."""
 
 
 class Sampling(NamedTuple):
-    """How each row of a batch draws its tokens; every array is `[batch]`."""
+    """How each row of a batch draws its tokens; every array is `[batch]`, JAX's or NumPy's."""
 
-    temperature: jax.Array
+    temperature: Array
     """float32; 0 takes the likeliest token."""
-    top_p: jax.Array
+    top_p: Array
     """float32: draw among the fewest tokens whose probabilities reach this sum."""
-    top_k: jax.Array
+    top_k: Array
     """int32: draw among this many likeliest tokens; 0 for all."""
-    seed: jax.Array
+    seed: Array
     """uint32."""
 
 
@@ -71,24 +74,17 @@ def _draw(scores: jax.Array, sampling: Sampling, positions: jax.Array) -> jax.Ar
     def noise(count: int) -> jax.Array:
         return jax.vmap(lambda key: jax.random.gumbel(key, (count,)))(keys)
 
-    def rank(few: int) -> tuple[jax.Array, jax.Array]:
-        return _by_rank(*jax.lax.top_k(logprobs, few), noise(few), sampling)
+    def rank(noise: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return _by_rank(*jax.lax.top_k(logprobs, noise.shape[-1]), noise, sampling)
 
-    few, more = (min(count, entries) for count in RANKED)
-    found = rank(few)
-
-    def ranked_more() -> tuple[jax.Array, jax.Array]:
-        drawn, certain = rank(more)
-        return jnp.where(found[1], found[0], drawn), found[1] | certain
-
-    drawn, certain = jax.lax.cond(found[1].all(), lambda: found, ranked_more)
+    drawn, certain = rank(noise(min(RANKED, entries)))
     free = (sampling.top_p >= 1) & (sampling.top_k <= 0) & (sampling.temperature > 0)
 
     def among_all() -> jax.Array:
         noise_of_all = noise(entries)
 
         def ranked() -> jax.Array:
-            found, _ = rank(entries)
+            found, _ = rank(noise_of_all)
             return jnp.where(certain, drawn, found)
 
         found = jax.lax.cond((free | certain).all(), lambda: drawn, ranked)
