@@ -50,21 +50,21 @@ def ours(folder: Path, kind: str) -> Engine:
     import jaxformer as jf
     from jaxformer.generation import Engine as Requests
     from jaxformer.generation import Request
-    from jaxformer.generation.decoding import advance, draw, read
+    from jaxformer.generation.decoding import draw, read
     from jaxformer.generation.sampling import Sampling
-    from jaxformer.model.inference import empty_cache, scores
+    from jaxformer.model.inference import advance, empty_cache, scores
 
     packed = not kind.startswith("plain-")
     model = jf.load(str(folder), dtype=kind.removeprefix("plain-"), mp_num=4, packed=packed)
     greedy = Sampling(
         *(np.zeros(1, np.float32), np.ones(1, np.float32)),
         *(np.zeros(1, np.int32), np.zeros(1, np.uint32)),
-    )  # fmt: skip  # pyright: ignore
+    )  # fmt: skip
 
     def logits(tokens: list[int]) -> np.ndarray:
         cache = empty_cache(model.params, model.config, 1, len(tokens))
         ids, places = np.array([tokens], np.int32), np.arange(len(tokens))[None]
-        states, _ = advance(model, ids, places, cache)
+        states, _ = advance(model.params, model.config, ids, places, cache)
         return np.asarray(scores(model.params, model.config, states[0]))
 
     def generate(prompts: list[list[int]], new: int) -> None:

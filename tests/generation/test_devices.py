@@ -13,8 +13,7 @@ from device_worker import report
 
 import jaxformer as jf
 from conftest import is_one_sentence
-from jaxformer.generation.decoding import advance
-from jaxformer.model.inference import empty_cache, scores
+from jaxformer.model.inference import advance, empty_cache, scores
 
 WORKER = Path(__file__).with_name("device_worker.py")
 
@@ -53,7 +52,7 @@ def test_shared_in_integers_it_knows_the_same_probabilities(shared, random_folde
         ids = np.array([[*prompt, *tokens]])
         places = np.arange(ids.size)[None]
         cache = empty_cache(model.params, model.config, 1, ids.size)
-        states, _ = advance(model, ids, places, cache)
+        states, _ = advance(model.params, model.config, ids, places, cache)
         known = jax.nn.log_softmax(scores(model.params, model.config, states[0])[:, :entries])
         known = known[np.arange(len(prompt) - 1, ids.size - 1), np.array(tokens)]
         np.testing.assert_allclose(found, known, atol=0.1)

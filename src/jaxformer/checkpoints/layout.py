@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxformer.model import CodeGenConfig, Params, native
-from jaxformer.model.inference import empty_cache, head_of, scores, step
+from jaxformer.model.inference import advance, empty_cache, head_of, scores
 
 USUAL_MP_NUM = 4
 DECISIVE = 0.5
@@ -97,9 +97,9 @@ def _at_home(x: jax.Array, home: jax.sharding.Sharding) -> jax.Array:
 def _loss(params: Params, config: CodeGenConfig, tokens: np.ndarray) -> float:
     places = np.arange(len(tokens) - 1, dtype=np.int32)[None]
     cache = empty_cache(params, config, 1, len(tokens))
-    states, _ = step(params, config, jnp.asarray(tokens[None, :-1]), jnp.asarray(places), cache)
-    head = head_of(params)
-    found = np.asarray(scores(head, config, states[0]))  # not by XLA: compiling takes memory
+    states, _ = advance(params, config, tokens[None, :-1], places, cache)
+    states = jax.device_put(np.asarray(states)[0])  # not by XLA: compiling takes memory
+    found = np.asarray(scores(head_of(params), config, states))
     largest = found.max(axis=1)
     sums = largest + np.log(np.exp(found - largest[:, None]).sum(axis=1))
     return float((sums - found[np.arange(len(found)), tokens[1:]]).mean())

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxformer.checkpoints import Model
-from jaxformer.generation.sampling import Sampling, mask_padding, sample
+from jaxformer.generation.sampling import Array, Sampling, mask_padding, sample
 from jaxformer.model import Cache, CodeGenConfig, Params
-from jaxformer.model.inference import compiles_whole, head_of, scores, step
+from jaxformer.model.inference import advance, compiles_whole, head_of, scores, step
 
 PIECE = 512
 """Tokens of a prompt that are read at one time, at most."""
@@ -40,12 +40,19 @@ def read(
         padded[0, : len(piece)] = piece
         places = np.arange(width)
         positions = np.where(places < len(piece), start + first + places, -1)[None]
-        states, cache = advance(model, padded, positions, cache)
+        states, cache = advance(
+            model.params, model.config, padded, positions.astype(np.int32), cache
+        )
         end = len(piece) - 1
     if states is None:
         return cache, None
-    # The place is data, for a constant would be compiled for each length of a prompt.
-    return cache, jax.lax.dynamic_index_in_dim(states, jnp.int32(end), axis=1, keepdims=False)
+    return cache, _behind(states, np.int32(end))
+
+
+@jax.jit
+def _behind(states: jax.Array, place: np.int32) -> jax.Array:
+    """Return the states behind a place, which is data: a constant would be compiled for each."""
+    return jax.lax.dynamic_index_in_dim(states, place, axis=1, keepdims=False)
 
 
 def draw(
@@ -62,28 +69,10 @@ def draw(
     Returns:
         Ids and natural-log probabilities, one each.
     """
-    rows = len(sampling.seed)
-    same, places = jnp.repeat(states, rows, axis=0), jnp.full(rows, position, jnp.int32)
+    places = np.full(len(sampling.seed), position, np.int32)
     head, entries = head_of(model.params), model.tokenizer.vocab_size
-    ids, _, logprobs = _draw(head, model.config, same, places, sampling, entries)
+    ids, _, logprobs = _draw(head, model.config, states, places, sampling, entries)
     return np.asarray(ids), np.asarray(logprobs)
-
-
-def advance(
-    model: Model, tokens: np.ndarray, positions: np.ndarray, cache: Cache
-) -> tuple[jax.Array, Cache]:
-    """Run `inference.step`, compiled as is best; the cache must not be used again."""
-    run = _whole_step if compiles_whole(model.params) else step
-    return run(
-        model.params,
-        model.config,
-        jnp.asarray(tokens, jnp.int32),
-        jnp.asarray(positions, jnp.int32),
-        cache,
-    )
-
-
-_whole_step = jax.jit(step, static_argnames="config", donate_argnames="cache")
 
 
 @partial(jax.jit, donate_argnums=0)
@@ -133,7 +122,7 @@ def decode(
         The new cache; ids and natural-log probabilities, `[rows, steps]`.
     """
     entries = model.tokenizer.vocab_size
-    last, place = jnp.asarray(token), jnp.asarray(position)
+    last, place = jax.device_put((token, position))
     if compiles_whole(model.params):
         cache, ids, logprobs = _chunk(
             model.params, model.config, cache, last, place, sampling, entries, steps
@@ -164,14 +153,13 @@ def verify(
     Returns:
         The new cache; ids and natural-log probabilities, `[rows, n]`.
     """
-    states, cache = advance(model, tokens, positions, cache)
+    states, cache = advance(model.params, model.config, tokens, positions, cache)
     rows, count = tokens.shape
     each = jax.tree.map(lambda x: np.repeat(x, count), sampling)
-    head = head_of(model.params)
-    flat, places = states.reshape(rows * count, -1), jnp.asarray(positions.reshape(-1))
-    ids, _, logprobs = _draw(head, model.config, flat, places, each, model.tokenizer.vocab_size)
-    shape = (rows, count)
-    return cache, np.asarray(ids).reshape(shape), np.asarray(logprobs).reshape(shape)
+    head, entries = head_of(model.params), model.tokenizer.vocab_size
+    found = _draw(head, model.config, states, positions.reshape(-1), each, entries)
+    ids, logprobs = (np.asarray(x).reshape(rows, count) for x in (found[0], found[2]))
+    return cache, ids, logprobs
 
 
 @partial(jax.jit, static_argnames=("config", "entries", "steps"), donate_argnames="cache")
@@ -217,11 +205,16 @@ def _draw(
     head: Params,
     config: CodeGenConfig,
     states: jax.Array,
-    place: jax.Array,
+    place: Array,
     sampling: Sampling,
     entries: int,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Return tokens, their positions and log-probabilities, one for each of the places `[n]`.
+
+    States `[…, n_embd]` are one for each, or one for all.
+    """
     following = jnp.where(place >= 0, place + 1, -1)
-    found = mask_padding(scores(head, config, states), entries)
+    found = mask_padding(scores(head, config, states.reshape(-1, states.shape[-1])), entries)
+    found = jnp.broadcast_to(found, (len(place), found.shape[-1]))
     token, logprob = sample(found, sampling, following)
     return token, following, logprob

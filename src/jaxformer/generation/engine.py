@@ -267,7 +267,7 @@ class Engine:
 
     def _release(self) -> None:
         """Give the batch's memory back."""
-        self._rows, self._cache = [], self._empty(1, 0)
+        self._rows, self._cache = [], []
 
     def _begin(self) -> list[_Advance]:
         """Give waiting requests the free rows, and return their first tokens."""
@@ -298,7 +298,7 @@ class Engine:
         context = self.model.config.n_positions
         width = bucket(len(busy) + len(tasks), self._limit)
         slots = bucket(max(lengths) + self._chunk, context, 64)
-        now = self._cache[0]["k"].shape[2]
+        now = self._cache[0]["k"].shape[2] if self._cache else 0
         if width == len(self._rows) and slots <= now < 4 * slots:
             return
         order = np.array([*busy, *([0] * (width - len(busy)))], np.int32)

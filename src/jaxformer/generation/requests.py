@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import jax.numpy as jnp
+import numpy as np
 
 from jaxformer.checkpoints import Model
 from jaxformer.errors import UserError
@@ -98,8 +98,8 @@ def sampling_of(requests: Sequence[Request | None]) -> Sampling:
     idle = Request("", temperature=0.0)
     rows = [request or idle for request in requests]
     return Sampling(
-        jnp.array([r.temperature for r in rows], jnp.float32),
-        jnp.array([r.top_p for r in rows], jnp.float32),
-        jnp.array([r.top_k for r in rows], jnp.int32),
-        jnp.array([r.seed for r in rows], jnp.uint32),
+        np.array([r.temperature for r in rows], np.float32),
+        np.array([r.top_p for r in rows], np.float32),
+        np.array([r.top_k for r in rows], np.int32),
+        np.array([r.seed for r in rows], np.uint32),
     )

@@ -11,9 +11,9 @@ import numpy as np
 
 from jaxformer.checkpoints import Model
 from jaxformer.errors import UserError
-from jaxformer.generation.decoding import PIECE, advance, bucket
+from jaxformer.generation.decoding import PIECE, bucket
 from jaxformer.model import CodeGenConfig, Params
-from jaxformer.model.inference import empty_cache, head_of, scores
+from jaxformer.model.inference import advance, empty_cache, head_of, scores
 
 BATCH = 512
 """Tokens that are scored at one time; each needs a number for every entry of the vocabulary."""
@@ -131,14 +131,16 @@ def _logprobs(model: Model, texts: Sequence[Sequence[int]]) -> list[list[float]]
     found: list[np.ndarray] = []
     for start in range(0, slots, PIECE):
         piece = slice(start, min(start + PIECE, slots))
-        states, cache = advance(model, tokens[:, piece], positions[:, piece], cache)
-        following = jnp.asarray(tokens[:, piece.start + 1 : piece.stop + 1])
+        states, cache = advance(
+            model.params, model.config, tokens[:, piece], positions[:, piece], cache
+        )
+        following = tokens[:, piece.start + 1 : piece.stop + 1]
         found.append(np.asarray(_pick(head, model.config, states, following)))
     whole = np.concatenate(found, axis=1)
     return [whole[row, : len(text) - 1].tolist() for row, text in enumerate(texts)]
 
 
 @partial(jax.jit, static_argnames="config")
-def _pick(head: Params, config: CodeGenConfig, states: jax.Array, targets: jax.Array) -> jax.Array:
+def _pick(head: Params, config: CodeGenConfig, states: jax.Array, targets: np.ndarray) -> jax.Array:
     found = jax.nn.log_softmax(scores(head, config, states.reshape(-1, states.shape[-1])))
     return jnp.take_along_axis(found, targets.reshape(-1, 1), axis=-1).reshape(targets.shape)
