@@ -17,7 +17,7 @@ from conftest import is_one_sentence
 from jaxformer.checkpoints import save_pretrained
 from jaxformer.checkpoints.compressed import pack, unpack
 from jaxformer.checkpoints.export import export
-from jaxformer.model import CodeGenConfig, init
+from jaxformer.model import CodeGenConfig, Params, init, native
 from jaxformer.model.quantisation import Quantised, dequantise
 
 BITS = {"int8": 8, "int4": 4}
@@ -43,16 +43,22 @@ def saved(request, random_folder, tmp_path_factory):
     return request.param, folder
 
 
+def seen(model: jf.Model) -> Params:
+    """A model's parameters; of rows that stay in a file, in its dtype, what is looked up."""
+    params = model.params
+    if not native.is_packed(params):
+        return params
+    return params | {"embedding": params["embedding"][np.arange(model.config.vocab_size)]}
+
+
 @pytest.mark.parametrize("packed", [True, False], ids=["kernels", "plain"])
 def test_a_saved_model_is_the_one_that_was_quantised_on_loading(saved, random_folder, packed):
     dtype, folder = saved
     whole, again = (
-        jf.load(str(name), dtype=dtype, packed=packed) for name in (random_folder, folder)
+        seen(jf.load(str(name), dtype=dtype, packed=packed)) for name in (random_folder, folder)
     )
-    assert jax.tree.structure(whole.params) == jax.tree.structure(again.params)
-    for one, other in zip(
-        jax.tree.leaves(whole.params), jax.tree.leaves(again.params), strict=True
-    ):
+    assert jax.tree.structure(whole) == jax.tree.structure(again)
+    for one, other in zip(jax.tree.leaves(whole), jax.tree.leaves(again), strict=True):
         assert one.dtype == other.dtype
         np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
 
@@ -109,7 +115,7 @@ def test_several_files_and_odd_widths(tmp_path, small_tokenizer):
         assert len(list((tmp_path / dtype).glob("model-*.safetensors"))) > 2
         for packed in (True, False):
             want, found = (
-                jf.load(str(tmp_path / name), dtype=dtype, mp_num=8, packed=packed).params
+                seen(jf.load(str(tmp_path / name), dtype=dtype, mp_num=8, packed=packed))
                 for name in ("plain", dtype)
             )
             jax.tree.map(np.testing.assert_array_equal, want, found)

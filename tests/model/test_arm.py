@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from test_native import ROWS, SLOTS, inputs, packed_shape, run, shape
@@ -49,8 +50,7 @@ def logits(program, packed, config, tokens, positions) -> np.ndarray:
     """Return what `native.logits` makes of `native.hidden`, computed by the program."""
     form = native.FORMATS.index(packed["lm_head"].format)
     cache = empty_cache(packed, config, ROWS, SLOTS)
-    embedding = np.asarray(packed["embedding"])[tokens]
-    x = embedding if form == 0 else (embedding.astype(np.uint32) << 16).view(np.float32)
+    x = np.asarray(packed["embedding"][jnp.asarray(tokens)])
     shape = (form, *tokens.shape, config.n_embd, config.inner_dim, config.n_head)
     shape = (*shape, config.head_dim, SLOTS, config.rotary_dim // 2)
     epsilon, tables = (

@@ -1,10 +1,11 @@
-"""The tensors of a checkpoint folder, whatever their files: each read only when asked for."""
+"""The tensors of a checkpoint folder, whatever their files: each mapped only when asked for."""
 
 import json
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import safetensors
 
@@ -12,6 +13,19 @@ from jaxformer.checkpoints.torch_zip import open_torch_zip
 from jaxformer.errors import UserError
 
 Tensors = dict[str, Callable[[], np.ndarray]]
+
+_DTYPES = {
+    "F64": np.dtype(np.float64),
+    "F32": np.dtype(np.float32),
+    "F16": np.dtype(np.float16),
+    "BF16": np.dtype(ml_dtypes.bfloat16),
+    "I64": np.dtype(np.int64),
+    "I32": np.dtype(np.int32),
+    "I16": np.dtype(np.int16),
+    "I8": np.dtype(np.int8),
+    "U8": np.dtype(np.uint8),
+    "BOOL": np.dtype(np.bool_),
+}
 
 
 def open_tensors(folder: Path) -> Tensors:
@@ -51,13 +65,24 @@ def _shards(index: Path) -> Iterable[Path]:
 
 
 def _open_safetensors(path: Path) -> Tensors:
-    def read(name: str) -> np.ndarray:
-        # Opened anew each time: closing is what gives the mapped pages back.
-        with safetensors.safe_open(path, "np") as file:
-            return file.get_tensor(name)
-
     try:
-        with safetensors.safe_open(path, "np") as file:
-            return {name: partial(read, name) for name in file.keys()}  # noqa: SIM118
+        with safetensors.safe_open(path, "np"):
+            pass  # all of the header that is used below was checked
     except safetensors.SafetensorError as error:
         raise UserError(f"{path} is truncated or damaged ({error}); download it again.") from error
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+
+    def read(name: str) -> np.ndarray:
+        described = header[name]
+        if (kind := described["dtype"]) not in _DTYPES:
+            raise UserError(f"{path}: {name} has a dtype that no model here has, {kind}.")
+        dtype, shape = _DTYPES[kind], tuple(described["shape"])
+        start, end = described["data_offsets"]
+        if start == end:
+            return np.zeros(shape, dtype)
+        return np.memmap(path, dtype, "r", 8 + length + start, shape)
+
+    return {name: partial(read, name) for name in header}

@@ -127,6 +127,8 @@ def read_params(
 
     def convert(path: Keys, stored: Stored) -> Any:
         home, plain = at(homes, path) if homes else None, dtype
+        if packed and path == ("embedding",):
+            return native.rows(dtype, np.asarray(stored))
         if is_quantised(specs, path):
             if isinstance(stored, Quantised) and BITS.get(dtype) != stored.bits:
                 stored = np.asarray(dequantise(stored))
@@ -167,7 +169,7 @@ def _read(tensors: Tensors, folder: Path, name: str, shape: tuple[int, ...]) -> 
 def _to_device(value: np.ndarray, dtype: str, home: NamedSharding | None) -> Any:
     converted = np.empty(value.shape, DTYPES[dtype])
     np.copyto(converted, value, casting="unsafe")  # cast and transpose in one pass
-    return jax.device_put(converted, home) if home else jnp.asarray(converted)
+    return jax.device_put(converted, home)
 
 
 def _placed(matrix: Quantised, home: NamedSharding | None) -> Quantised:

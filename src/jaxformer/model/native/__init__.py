@@ -16,6 +16,7 @@ from jaxformer.model.native.packing import (
     pack_rest,
     reordered,
 )
+from jaxformer.model.native.rows import rows
 
 __all__ = [
     "FORMATS",
@@ -30,5 +31,6 @@ __all__ = [
     "pack_params",
     "pack_rest",
     "reordered",
+    "rows",
     "usable",
 ]

@@ -41,7 +41,7 @@ def hidden(
         float32 `[batch, tokens, n_embd]`, zeros for padding; the cache with these tokens added.
     """
     instruction_set()  # makes the kernels known to XLA
-    x = _embed(params["embedding"], tokens)
+    x = params["embedding"][tokens]
     tables = [jnp.asarray(t) for t in rotary_tables(config.n_positions, config.rotary_dim)]
     new: Cache = []
     for block, past in zip(params["blocks"], cache, strict=True):
@@ -76,10 +76,3 @@ def _attributes(matrix: Packed, config: CodeGenConfig) -> dict[str, np.generic]:
         "format": np.int32(FORMATS.index(matrix.format)),
         "epsilon": np.float32(config.layer_norm_epsilon),
     }
-
-
-def _embed(embedding: jax.Array, tokens: jax.Array) -> jax.Array:
-    found = embedding[tokens]
-    if found.dtype == jnp.uint16:
-        return jax.lax.bitcast_convert_type(found.astype(jnp.uint32) << 16, jnp.float32)
-    return found.astype(jnp.float32)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 
+from jaxformer.model.native.rows import rows
 from jaxformer.model.parameters import Params
 from jaxformer.model.quantisation import GROUP, SLICE, Matrix, beside, outputs_of, quantise
 
@@ -148,15 +149,8 @@ def pack_block(form: str, block: Params) -> Params:
 
 
 def pack_rest(params: Params) -> Params:
-    """Make parameters with a packed head and packed blocks ready.
-
-    A bfloat16 embedding is kept as its bits: to look tokens up, XLA would widen all of it on a CPU.
-    """
-    embedding = params["embedding"]
-    if embedding.dtype == ml_dtypes.bfloat16:
-        embedding = jax.lax.bitcast_convert_type(embedding, jnp.uint16)
+    """Make parameters whose matrices are packed ready."""
     return params | {
-        "embedding": embedding,
         "lm_head_bias": _wide(params["lm_head_bias"]),
         "ln_f": jax.tree.map(_wide, params["ln_f"]),
     }
@@ -164,13 +158,11 @@ def pack_rest(params: Params) -> Params:
 
 def pack_params(form: str, params: Params) -> Params:
     """Pack all of a parameter tree, which stays as it is."""
-    embedding = params["embedding"]
-    if form != "float32":
-        embedding = embedding.astype(jnp.bfloat16)
+    embedding = rows(form, np.asarray(params["embedding"]))
     blocks = [pack_block(form, block) for block in params["blocks"]]
     head = pack(form, params["lm_head"])
     return pack_rest(params | {"embedding": embedding, "blocks": blocks, "lm_head": head})
 
 
 def _wide(x: jax.Array) -> jax.Array:
-    return x.astype(jnp.float32)
+    return jax.device_put(np.asarray(x, np.float32))
