@@ -3,12 +3,14 @@
 import io
 import itertools
 import json
+import math
 import random
 import statistics
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from scipy.stats import spearmanr
 
 import jaxformer as jf
 from jaxformer.cli.main import main
@@ -155,7 +157,8 @@ def measured(size: str, stage: str, rates: list[float], losses: list[float]) -> 
             passed = rate > 0 and mode == "multi"
             key = Key(str(number), mode, 0, 0)
             samples.append(Sample(key, (), Verdict(passed, "passed" if passed else "wrong")))
-            perplexities[str(number), mode] = 10.0 - 5 * rate + 0.01 * number
+            less = math.exp(-0.1) if mode == "multi" else 1.0
+            perplexities[str(number), mode] = (10.0 - 5 * rate + 0.01 * number) * less
     manifest = Manifest.model_construct(parameters=1)
     run = Run(f"{size}-{stage}", manifest, {}, samples, perplexities)
     found = {str(i): loss for i, loss in enumerate(losses)}
@@ -177,7 +180,10 @@ def test_findings_are_what_the_numbers_say():
     assert by[f.STAGES, "points"].value == pytest.approx(50)
     assert by[f.TURNS, "points"].value == pytest.approx(50)
     assert by[f.TURNS, "points"].verdict == "holds"
-    related = [one for one in found if one.question == f.PERPLEXITY]
+    # Understood a tenth of a nat better in several turns, whatever passes.
+    assert by[f.TURNS, "hundredths"].value == pytest.approx(10)
+    assert by[f.TURNS, "hundredths"].verdict == "holds"
+    related = [one for one in found if one.question == f.PERPLEXITY and "pass rate" in one.claim]
     assert related[0].value is not None
     assert related[0].value > 0.8
     assert related[0].verdict == "holds"
@@ -203,6 +209,19 @@ def test_findings_are_what_the_numbers_say():
     backwards = f.findings([after, measured("1M", "after", [0.0] * 40, worse)])
     assert {one.verdict for one in backwards if one.question == f.STAGES} == {"does not hold"}
     assert related[1].value is None
+
+
+def test_without_a_right_program_the_loss_tells_what_perplexity_predicts():
+    order = list(range(40))  # prompts are the less likely, the later the problem
+    mixed = random.Random(3).sample(order, len(order))
+    losses = {"holds": order, "does not hold": order[::-1], "cannot be told": mixed}
+    for verdict, some in losses.items():
+        model = measured("1M", "exercises", [0.0] * 40, [1.0 + place for place in some])
+        passed, _, likely = (one for one in f.findings([model]) if one.question == f.PERPLEXITY)
+        assert passed.value is None
+        assert likely.verdict == verdict
+        correlation, _ = spearmanr(order, some)
+        assert likely.value == pytest.approx(correlation)
 
 
 def test_a_tiny_study_from_start_to_end(texts, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """The paper's questions, answered from what was measured, with intervals."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
@@ -100,13 +101,9 @@ def findings(measured: Sequence[Measured]) -> list[Finding]:
         about = f"{size}, {after} after {before}"
         found += _step(STAGES, about, by[size, before], by[size, after])
     for size, yardstick in product(sizes, yardsticks):
-        run = last[size].runs[yardstick]
-        claim = "points of pass rate that several turns are ahead of one"
-        rates = run.rates("multi"), run.rates("single")
-        found.append(_ahead(TURNS, size, yardstick, claim, *rates))
-    for size, yardstick, mode in product(sizes, yardsticks, MODES):
-        about = f"{size}, {MODES[mode]}"
-        found.append(_correlation(about, yardstick, last[size].runs[yardstick], mode))
+        found += _turns(size, yardstick, last[size])
+    for size, yardstick in product(sizes, yardsticks):
+        found += _perplexity(size, yardstick, last[size])
     for smaller, larger in pairwise(sizes):
         found += _step(SIZE, f"{larger} after {smaller}", last[smaller], last[larger])
     return found
@@ -122,6 +119,34 @@ def _step(question: str, about: str, before: Measured, after: Measured) -> Itera
             question, about, yardstick, "points of pass rate in several turns gained",
             after.runs[yardstick].rates("multi"), before.runs[yardstick].rates("multi"),
         )  # fmt: skip
+
+
+def _turns(size: str, yardstick: str, model: Measured) -> Iterator[Finding]:
+    run = model.runs[yardstick]
+    yield _ahead(
+        TURNS, size, yardstick, "points of pass rate that several turns are ahead of one",
+        run.rates("multi"), run.rates("single"),
+    )  # fmt: skip
+    yield _ahead(
+        TURNS, size, yardstick,
+        "hundredths of a nat a token that prompts are likelier in several turns",
+        _nats(run, "single"), _nats(run, "multi"),
+    )  # fmt: skip
+
+
+def _perplexity(size: str, yardstick: str, model: Measured) -> Iterator[Finding]:
+    run = model.runs[yardstick]
+    for mode, name in MODES.items():
+        about, what = f"{size}, {name}", "pass rate"
+        yield _correlation(about, yardstick, _nats(run, mode), what, run.rates(mode))
+    likely = {name: -loss for name, loss in model.losses[yardstick].items()}
+    about, what = f"{size}, {MODES['multi']}", "likelihood of right programs"
+    yield _correlation(about, yardstick, _nats(run, "multi"), what, likely)
+
+
+def _nats(run: Run, mode: str) -> dict[str, float]:
+    """Return the logarithm of each problem's prompt perplexity."""
+    return {name: math.log(p) for (name, in_mode), p in run.perplexities.items() if in_mode == mode}
 
 
 def _ahead(
@@ -144,21 +169,22 @@ def _verdict(low: float, high: float) -> str:
     return "holds" if low > 0 else "does not hold" if high < 0 else UNKNOWN
 
 
-def _correlation(about: str, yardstick: str, run: Run, mode: str) -> Finding:
-    """Relate prompt perplexity to the pass rate; the claim is that they fall together."""
-    rates = run.rates(mode)
-    names = [name for name in rates if (name, mode) in run.perplexities]
-    perplexities = np.array([run.perplexities[name, mode] for name in names])
-    passed = np.array([rates[name] for name in names])
-    claim = "rank correlation of low prompt perplexity with the pass rate"
-    value = rank_correlation(perplexities.tolist(), passed.tolist())
+def _correlation(
+    about: str, yardstick: str, nats: Mapping[str, float], what: str, success: Mapping[str, float]
+) -> Finding:
+    """Relate prompt perplexity to success; the claim is that one falls as the other rises."""
+    names = [name for name in success if name in nats]
+    surprise = np.array([nats[name] for name in names])
+    succeeded = np.array([success[name] for name in names])
+    claim = f"rank correlation of low prompt perplexity with the {what}"
+    value = rank_correlation(surprise.tolist(), succeeded.tolist())
     if value is None:
         return Finding(PERPLEXITY, about, yardstick, claim, None, None, None, UNKNOWN)
     rng = np.random.default_rng(0)
     drawn = []
     for _ in range(RESAMPLES):
         some = rng.integers(len(names), size=len(names))
-        found = rank_correlation(perplexities[some].tolist(), passed[some].tolist())
-        drawn.append(0.0 if found is None else -found)  # none passes: perplexity tells nothing
+        found = rank_correlation(surprise[some].tolist(), succeeded[some].tolist())
+        drawn.append(0.0 if found is None else -found)  # all the same: perplexity tells nothing
     low, high = map(float, np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
     return Finding(PERPLEXITY, about, yardstick, claim, -value, low, high, _verdict(low, high))
