@@ -118,6 +118,12 @@ def test_same_conversations_in_another_process(hash_seed: str):
     assert found.stdout.strip() == digest(8, 400)
 
 
+def test_functions_are_not_called_with_numbers_that_would_take_for_ever():
+    """A function to the power of its arguments, beside a variable of nine digits."""
+    script = "from jaxformer.data.exercises import conversation; conversation(49_826)"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
 def test_conversations_differ(sample: list[Exercise]):
     whole = {tuple(turn.prompt for turn in exercise.turns) for exercise in sample}
     assert len(whole) >= 0.98 * COUNT

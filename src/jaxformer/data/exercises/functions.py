@@ -281,7 +281,7 @@ def _call_value(
     return Value(
         kinds, f"{name}({code})", fill(_CALL_NOUN, words), fill(_CALL_VERB, words),
         asks=fill("what is {F}({s})|what does {f} return for {t}|what does {F}({s}) return", words),
-        names="result r answer value out",
+        names="result r answer value out", test=_modest if kinds else None,
     )  # fmt: skip
 
 
