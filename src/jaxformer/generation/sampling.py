@@ -8,8 +8,8 @@ import numpy as np
 
 Array = jax.Array | np.ndarray
 
-RANKED = 128
-"""Tokens that are ranked by likelihood before a draw; where they do not do, all are."""
+RANKED = (16, 128)
+"""Tokens that are ranked by likelihood before a draw: the few that mostly do, then more."""
 
 
 class Sampling(NamedTuple):
@@ -74,17 +74,24 @@ def _draw(scores: jax.Array, sampling: Sampling, positions: jax.Array) -> jax.Ar
     def noise(count: int) -> jax.Array:
         return jax.vmap(lambda key: jax.random.gumbel(key, (count,)))(keys)
 
-    def rank(noise: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return _by_rank(*jax.lax.top_k(logprobs, noise.shape[-1]), noise, sampling)
+    def rank(few: int) -> tuple[jax.Array, jax.Array]:
+        return _by_rank(*jax.lax.top_k(logprobs, few), noise(few), sampling)
 
-    drawn, certain = rank(noise(min(RANKED, entries)))
+    few, more = (min(count, entries) for count in RANKED)
+    found = rank(few)
+
+    def ranked_more() -> tuple[jax.Array, jax.Array]:
+        drawn, certain = rank(more)
+        return jnp.where(found[1], found[0], drawn), found[1] | certain
+
+    drawn, certain = jax.lax.cond(found[1].all(), lambda: found, ranked_more)
     free = (sampling.top_p >= 1) & (sampling.top_k <= 0) & (sampling.temperature > 0)
 
     def among_all() -> jax.Array:
         noise_of_all = noise(entries)
 
         def ranked() -> jax.Array:
-            found, _ = rank(noise_of_all)
+            found, _ = rank(entries)
             return jnp.where(certain, drawn, found)
 
         found = jax.lax.cond((free | certain).all(), lambda: drawn, ranked)
