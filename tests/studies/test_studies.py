@@ -15,6 +15,7 @@ from scipy.stats import spearmanr
 import jaxformer as jf
 from jaxformer.cli.main import main
 from jaxformer.errors import UserError
+from jaxformer.evaluation import perplexities
 from jaxformer.evaluation.exam import Key, Verdict
 from jaxformer.evaluation.manifest import Manifest
 from jaxformer.evaluation.multi_turn import MultiTurn
@@ -151,18 +152,19 @@ def test_loss_of_references_is_that_of_the_code_alone(nano):
 
 def measured(size: str, stage: str, rates: list[float], losses: list[float]) -> f.Measured:
     """A model whose only sample of each problem is right or wrong."""
-    samples, perplexities = [], {}
+    samples, known = [], {}
     for number, rate in enumerate(rates):
         for mode in ("multi", "single"):
             passed = rate > 0 and mode == "multi"
             key = Key(str(number), mode, 0, 0)
             samples.append(Sample(key, (), Verdict(passed, "passed" if passed else "wrong")))
             less = math.exp(-0.1) if mode == "multi" else 1.0
-            perplexities[str(number), mode] = (10.0 - 5 * rate + 0.01 * number) * less
+            known[str(number), mode] = (10.0 - 5 * rate + 0.01 * number) * less
     manifest = Manifest.model_construct(parameters=1)
-    run = Run(f"{size}-{stage}", manifest, {}, samples, perplexities)
+    run = Run(f"{size}-{stage}", manifest, {}, samples, known)
     found = {str(i): loss for i, loss in enumerate(losses)}
-    return f.Measured(size, stage, {"turns": run}, {"turns": found})
+    nats = {key: math.log(value) for key, value in known.items()}
+    return f.Measured(size, stage, {"turns": run}, {"turns": found}, {"turns": nats})
 
 
 def test_findings_are_what_the_numbers_say():
@@ -194,6 +196,7 @@ def test_findings_are_what_the_numbers_say():
             one.stage,
             {"turns": one.runs["turns"], "made": other.runs["turns"]},
             {"turns": one.losses["turns"], "made": other.losses["turns"]},
+            {"turns": one.prompts["turns"], "made": other.prompts["turns"]},
         )
         for one, other in ((before, after), (after, before))  # the contrary on the second
     ]
@@ -222,6 +225,15 @@ def test_without_a_right_program_the_loss_tells_what_perplexity_predicts():
         assert likely.verdict == verdict
         correlation, _ = spearmanr(order, some)
         assert likely.value == pytest.approx(correlation)
+
+
+def test_the_surprise_of_a_prompt_is_the_mean_over_its_cases(tmp_path):
+    line = '{{"version": 1, "id": "1", "mode": "multi", "case": {}, "perplexity": {}}}\n'
+    cases = [math.exp(1), math.exp(3)]
+    text = "".join(line.format(number, case) for number, case in enumerate(cases))
+    (tmp_path / "perplexity.jsonl").write_text(text, "utf-8")
+    assert perplexities.nats(tmp_path) == pytest.approx({("1", "multi"): 2})
+    assert perplexities.read(tmp_path) == pytest.approx({("1", "multi"): sum(cases) / 2})
 
 
 def test_a_tiny_study_from_start_to_end(texts, tmp_path, monkeypatch):

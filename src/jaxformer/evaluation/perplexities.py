@@ -7,6 +7,8 @@ prompts stand alone.
 """
 
 import json
+import math
+import statistics
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -64,14 +66,25 @@ def measure(
 
 def read(folder: Path) -> dict[tuple[str, str], float]:
     """Return the mean over cases by problem and mode; nothing where nothing was measured."""
+    return {key: statistics.mean(values) for key, values in _by_problem(folder).items()}
+
+
+def nats(folder: Path) -> dict[tuple[str, str], float]:
+    """Return the mean over cases of the logarithm, in nats a token, by problem and mode."""
+    cases = _by_problem(folder)
+    return {key: statistics.mean(map(math.log, values)) for key, values in cases.items()}
+
+
+def _by_problem(folder: Path) -> Mapping[tuple[str, str], list[float]]:
+    """Return the perplexity of each case."""
     path = folder / FILE
-    if not path.exists():
-        return {}
     found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    if not path.exists():
+        return found
     for line in read_lines(path):
         fields: _Line = line.check(_Line)
         found[fields.id, fields.mode].append(fields.perplexity)
-    return {key: sum(values) / len(values) for key, values in found.items()}
+    return found
 
 
 def _whole_lines(path: Path) -> list[Mapping]:

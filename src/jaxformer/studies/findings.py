@@ -1,7 +1,6 @@
 """The paper's questions, answered from what was measured, with intervals."""
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxformer.evaluation import perplexities
 from jaxformer.evaluation.report import Run, read_runs
 from jaxformer.evaluation.statistics import LEVEL, compare, rank_correlation
 
@@ -27,12 +27,14 @@ class Measured:
         stage: The last stage it went through.
         runs: Its programs by yardstick.
         losses: Of right programs by yardstick and problem, in nats a byte.
+        prompts: The logarithm of prompt perplexity by yardstick, problem and mode, in nats a token.
     """
 
     size: str
     stage: str
     runs: Mapping[str, Run]
     losses: Mapping[str, Mapping[str, float]]
+    prompts: Mapping[str, Mapping[tuple[str, str], float]]
 
     @classmethod
     def read(cls, size: str, stage: str, folders: Mapping[str, Path], losses: str) -> "Measured":
@@ -42,7 +44,8 @@ class Measured:
             name: json.loads((folder / losses).read_text("utf-8"))
             for name, folder in folders.items()
         }
-        return cls(size, stage, runs, found)
+        prompts = {name: perplexities.nats(folder) for name, folder in folders.items()}
+        return cls(size, stage, runs, found, prompts)
 
     @property
     def parameters(self) -> int:
@@ -52,6 +55,11 @@ class Measured:
     def loss(self, yardstick: str) -> float:
         """The mean over problems."""
         return float(np.mean(list(self.losses[yardstick].values())))
+
+    def nats(self, yardstick: str, mode: str) -> dict[str, float]:
+        """How surprising the prompts of each problem are in a mode, in nats a token."""
+        found = self.prompts[yardstick].items()
+        return {name: value for (name, in_mode), value in found if in_mode == mode}
 
 
 @dataclass(frozen=True)
@@ -130,7 +138,7 @@ def _turns(size: str, yardstick: str, model: Measured) -> Iterator[Finding]:
     yield _ahead(
         TURNS, size, yardstick,
         "hundredths of a nat a token that prompts are likelier in several turns",
-        _nats(run, "single"), _nats(run, "multi"),
+        model.nats(yardstick, "single"), model.nats(yardstick, "multi"),
     )  # fmt: skip
 
 
@@ -138,15 +146,10 @@ def _perplexity(size: str, yardstick: str, model: Measured) -> Iterator[Finding]
     run = model.runs[yardstick]
     for mode, name in MODES.items():
         about, what = f"{size}, {name}", "pass rate"
-        yield _correlation(about, yardstick, _nats(run, mode), what, run.rates(mode))
+        yield _correlation(about, yardstick, model.nats(yardstick, mode), what, run.rates(mode))
     likely = {name: -loss for name, loss in model.losses[yardstick].items()}
     about, what = f"{size}, {MODES['multi']}", "likelihood of right programs"
-    yield _correlation(about, yardstick, _nats(run, "multi"), what, likely)
-
-
-def _nats(run: Run, mode: str) -> dict[str, float]:
-    """Return the logarithm of each problem's prompt perplexity."""
-    return {name: math.log(p) for (name, in_mode), p in run.perplexities.items() if in_mode == mode}
+    yield _correlation(about, yardstick, model.nats(yardstick, "multi"), what, likely)
 
 
 def _ahead(
