@@ -47,6 +47,9 @@ def load(
 ) -> Model:
     """Load a model.
 
+    On a CPU the embedding stays in its file: replace the file if it must change while the model is
+    in use, but don't write over it.
+
     Args:
         name: `nano`, a Hugging Face CodeGen folder, or a hub name.
         dtype: `float32`, `bfloat16` or `float16`: of weights and computation; or `int8` or `int4`:

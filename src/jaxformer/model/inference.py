@@ -1,7 +1,7 @@
 """One step of inference, by the fastest means there are for the weights and the device.
 
-Its callers prepare what goes in with NumPy: of JAX's operations, each would be compiled by itself,
-for some ten milliseconds and a megabyte that stays.
+What generates prepares what goes in with NumPy: of JAX's operations, each would be compiled by
+itself, for some ten milliseconds and a megabyte that stays.
 """
 
 import jax
@@ -58,7 +58,7 @@ _whole_step = jax.jit(step, static_argnames="config", donate_argnames="cache")
 def advance(
     params: Params, config: CodeGenConfig, tokens: np.ndarray, positions: np.ndarray, cache: Cache
 ) -> tuple[jax.Array, Cache]:
-    """Run `step` on int32 tokens and positions, compiled as is best.
+    """Run `step` on tokens and positions, compiled as is best.
 
     The cache must not be used again.
     """

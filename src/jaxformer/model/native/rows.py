@@ -55,7 +55,11 @@ class Rows:
 
 
 def rows(form: str, matrix: np.ndarray) -> Rows:
-    """Make a matrix `[rows, width]` ready; what is mapped from a file stays there."""
+    """Make a matrix `[rows, width]` ready.
+
+    What is mapped from a file stays there, if it can be used as it lies: rows behind each other, at
+    places that suit their dtype, one of `STORED`. The file must then not be written over in place.
+    """
     if matrix.dtype.name not in STORED:
         matrix = matrix.astype(np.float32)
     values = _mapped(matrix)
