@@ -51,15 +51,12 @@ def ours(folder: Path, kind: str) -> Engine:
     from jaxformer.generation import Engine as Requests
     from jaxformer.generation import Request
     from jaxformer.generation.decoding import draw, read
-    from jaxformer.generation.sampling import Sampling
+    from jaxformer.generation.requests import sampling_of
     from jaxformer.model.inference import advance, empty_cache, scores
 
     packed = not kind.startswith("plain-")
     model = jf.load(str(folder), dtype=kind.removeprefix("plain-"), mp_num=4, packed=packed)
-    greedy = Sampling(
-        *(np.zeros(1, np.float32), np.ones(1, np.float32)),
-        *(np.zeros(1, np.int32), np.zeros(1, np.uint32)),
-    )  # fmt: skip
+    greedy = sampling_of([None])
 
     def logits(tokens: list[int]) -> np.ndarray:
         cache = empty_cache(model.params, model.config, 1, len(tokens))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxformer.checkpoints import Model
-from jaxformer.generation.sampling import Array, Sampling, mask_padding, sample
+from jaxformer.generation.sampling import Sampling, mask_padding, sample
 from jaxformer.model import Cache, CodeGenConfig, Params
 from jaxformer.model.inference import advance, compiles_whole, head_of, scores, step
 
@@ -46,11 +46,11 @@ def read(
         end = len(piece) - 1
     if states is None:
         return cache, None
-    return cache, _behind(states, np.int32(end))
+    return cache, _behind(states, jax.device_put(np.int32(end)))
 
 
 @jax.jit
-def _behind(states: jax.Array, place: np.int32) -> jax.Array:
+def _behind(states: jax.Array, place: jax.Array) -> jax.Array:
     """Return the states behind a place, which is data: a constant would be compiled for each."""
     return jax.lax.dynamic_index_in_dim(states, place, axis=1, keepdims=False)
 
@@ -69,7 +69,7 @@ def draw(
     Returns:
         Ids and natural-log probabilities, one each.
     """
-    places = np.full(len(sampling.seed), position, np.int32)
+    places = jax.device_put(np.full(len(sampling.seed), position, np.int32))
     head, entries = head_of(model.params), model.tokenizer.vocab_size
     ids, _, logprobs = _draw(head, model.config, states, places, sampling, entries)
     return np.asarray(ids), np.asarray(logprobs)
@@ -133,6 +133,8 @@ def decode(
         cache, last, place, logprob = _next(
             model.params, model.config, cache, last, place, sampling, entries
         )
+        # Shared by several devices of a CPU, programs under way together may wait for each other.
+        jax.block_until_ready((cache, last))
         tokens.append(last)
         logprobs.append(logprob)
     return cache, np.stack(tokens, axis=1), np.stack(logprobs, axis=1)
@@ -155,9 +157,10 @@ def verify(
     """
     states, cache = advance(model.params, model.config, tokens, positions, cache)
     rows, count = tokens.shape
-    each = jax.tree.map(lambda x: np.repeat(x, count), sampling)
+    each = jax.tree.map(lambda x: jax.device_put(np.repeat(x, count)), sampling)
+    places = jax.device_put(positions.reshape(-1))
     head, entries = head_of(model.params), model.tokenizer.vocab_size
-    found = _draw(head, model.config, states, positions.reshape(-1), each, entries)
+    found = _draw(head, model.config, states, places, each, entries)
     ids, logprobs = (np.asarray(x).reshape(rows, count) for x in (found[0], found[2]))
     return cache, ids, logprobs
 
@@ -205,7 +208,7 @@ def _draw(
     head: Params,
     config: CodeGenConfig,
     states: jax.Array,
-    place: Array,
+    place: jax.Array,
     sampling: Sampling,
     entries: int,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:

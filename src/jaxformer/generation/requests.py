@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 
 from jaxformer.checkpoints import Model
@@ -98,8 +99,8 @@ def sampling_of(requests: Sequence[Request | None]) -> Sampling:
     idle = Request("", temperature=0.0)
     rows = [request or idle for request in requests]
     return Sampling(
-        np.array([r.temperature for r in rows], np.float32),
-        np.array([r.top_p for r in rows], np.float32),
-        np.array([r.top_k for r in rows], np.int32),
-        np.array([r.seed for r in rows], np.uint32),
+        jax.device_put(np.array([r.temperature for r in rows], np.float32)),
+        jax.device_put(np.array([r.top_p for r in rows], np.float32)),
+        jax.device_put(np.array([r.top_k for r in rows], np.int32)),
+        jax.device_put(np.array([r.seed for r in rows], np.uint32)),
     )

@@ -4,24 +4,21 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-
-Array = jax.Array | np.ndarray
 
 RANKED = (16, 128)
 """Tokens that are ranked by likelihood before a draw: the few that mostly do, then more."""
 
 
 class Sampling(NamedTuple):
-    """How each row of a batch draws its tokens; every array is `[batch]`, JAX's or NumPy's."""
+    """How each row of a batch draws its tokens; every array is `[batch]`."""
 
-    temperature: Array
+    temperature: jax.Array
     """float32; 0 takes the likeliest token."""
-    top_p: Array
+    top_p: jax.Array
     """float32: draw among the fewest tokens whose probabilities reach this sum."""
-    top_k: Array
+    top_k: jax.Array
     """int32: draw among this many likeliest tokens; 0 for all."""
-    seed: Array
+    seed: jax.Array
     """uint32."""
 
 

@@ -134,13 +134,13 @@ def _logprobs(model: Model, texts: Sequence[Sequence[int]]) -> list[list[float]]
         states, cache = advance(
             model.params, model.config, tokens[:, piece], positions[:, piece], cache
         )
-        following = tokens[:, piece.start + 1 : piece.stop + 1]
+        following = jax.device_put(tokens[:, piece.start + 1 : piece.stop + 1])
         found.append(np.asarray(_pick(head, model.config, states, following)))
     whole = np.concatenate(found, axis=1)
     return [whole[row, : len(text) - 1].tolist() for row, text in enumerate(texts)]
 
 
 @partial(jax.jit, static_argnames="config")
-def _pick(head: Params, config: CodeGenConfig, states: jax.Array, targets: np.ndarray) -> jax.Array:
+def _pick(head: Params, config: CodeGenConfig, states: jax.Array, targets: jax.Array) -> jax.Array:
     found = jax.nn.log_softmax(scores(head, config, states.reshape(-1, states.shape[-1])))
     return jnp.take_along_axis(found, targets.reshape(-1, 1), axis=-1).reshape(targets.shape)

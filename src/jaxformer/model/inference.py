@@ -1,7 +1,7 @@
 """One step of inference, by the fastest means there are for the weights and the device.
 
-What generates prepares what goes in with NumPy: of JAX's operations, each would be compiled by
-itself, for some ten milliseconds and a megabyte that stays.
+What generates prepares what goes in with NumPy and `jax.device_put`: of JAX's operations, each
+would be compiled by itself, for some ten milliseconds and a megabyte that stays.
 """
 
 import jax
@@ -63,7 +63,9 @@ def advance(
     The cache must not be used again.
     """
     run = _whole_step if compiles_whole(params) else step
-    return run(params, config, jax.device_put(tokens), jax.device_put(positions), cache)
+    found = run(params, config, jax.device_put(tokens), jax.device_put(positions), cache)
+    # Shared by several devices of a CPU, programs under way together may wait for each other.
+    return found if compiles_whole(params) else jax.block_until_ready(found)
 
 
 def head_of(params: Params) -> Params:
