@@ -45,6 +45,8 @@ class Reader:
     ) -> bool:
         """Reads until those pipes are closed; False if the deadline or an overflow came first.
 
+        What was written to a pipe before one of the others told of the end is read, too.
+
         Args:
             deadline: By the monotonic clock.
             until_closed: Names of pipes.
@@ -54,10 +56,13 @@ class Reader:
         with selectors.PollSelector() as selector:
             for name, stream in self._open.items():
                 selector.register(stream, selectors.EVENT_READ, name)
-            while until_closed & self._open.keys() and not or_until():
-                remaining = deadline - time.monotonic()
-                if remaining <= 0 or (self.overflowed and not past_overflow):
+            done = False
+            while not done:
+                done = not until_closed & self._open.keys() or or_until()
+                remaining = 0.0 if done else deadline - time.monotonic()
+                if not done and (remaining <= 0 or (self.overflowed and not past_overflow)):
                     return False
+                # When done, once more: the news of the end may have overtaken the last words.
                 for key, _ in selector.select(remaining):
                     chunk = os.read(key.fd, 1 << 16)
                     self._keep(key.data, chunk)
