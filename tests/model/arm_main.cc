@@ -1,4 +1,4 @@
-// Runs the kernels on what a file holds: `arm_main block|head FILE`, on an emulated ARM processor.
+// Runs the kernels on what a file holds: `arm_main block|head|draw FILE`, on an emulated ARM processor.
 // The file: sizes and epsilon, then each array, in the order below; before each its bytes' number.
 #include <cstdio>
 #include <cstdlib>
@@ -61,6 +61,22 @@ int main(int, char** arguments) {
     size_t size = b.rows * b.heads * b.slots * b.head_dim * (n[0] == 0 ? 4 : 2);
     write(b.keys, size);
     write(b.values, size);
+  } else if (!std::strcmp(arguments[1], "draw")) {
+    Draw d;
+    d.rows = n[0], d.width = n[1], d.entries = n[2];
+    d.shared = false;
+    d.scores = array<float>();
+    d.temperature = array<float>();
+    d.top_p = array<float>();
+    d.top_k = array<int32_t>();
+    d.seed = array<uint32_t>();
+    d.positions = array<int32_t>();
+    std::vector<int32_t> tokens(d.rows);
+    std::vector<float> logprobs(d.rows);
+    d.tokens = tokens.data(), d.logprobs = logprobs.data();
+    kBaseKernels.draw(d);
+    write(tokens.data(), 4 * d.rows);
+    write(logprobs.data(), 4 * d.rows);
   } else {
     Head h;
     h.format = Format(n[0]);

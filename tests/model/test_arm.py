@@ -81,3 +81,19 @@ def test_an_arm_computes_the_same(program, name, form):
     got = logits(program, packed, config, tokens, positions)
     difference = np.abs(got - np.asarray(want))[live].max() / np.std(np.asarray(want)[live])
     assert difference < {"float32": 1e-4}.get(form, 5e-2)
+
+
+def test_an_arm_draws_the_same(program):
+    rows, width, entries = 40, 1111, 1100
+    rng = np.random.default_rng(0)
+    scores = rng.normal(0, 2, (rows, width)).astype(np.float32)
+    temperature = rng.choice([0, 0.2, 0.8, 1], rows).astype(np.float32)
+    top_p = rng.choice([0.5, 0.95, 1], rows).astype(np.float32)
+    top_k = rng.choice([0, 0, 17], rows).astype(np.int32)
+    seed = rng.integers(0, 2**32, rows, dtype=np.uint32)
+    positions = np.arange(rows, dtype=np.int32)
+    how = (temperature, top_p, top_k, seed, positions)
+    want, expected = native.draw(jnp.asarray(scores), entries, *how)
+    found = emulated(program, "draw", (rows, width, entries), 0, scores, *how)
+    assert (np.frombuffer(found[: 4 * rows], np.int32) == np.asarray(want)).all()
+    np.testing.assert_allclose(np.frombuffer(found[4 * rows :], np.float32), expected, rtol=1e-5)

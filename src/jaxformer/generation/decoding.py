@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxformer.checkpoints import Model
 from jaxformer.generation.sampling import Sampling, mask_padding, sample
-from jaxformer.model import Cache, CodeGenConfig, Params
+from jaxformer.model import Cache, CodeGenConfig, Params, native
 from jaxformer.model.inference import advance, compiles_whole, head_of, scores, step
 
 PIECE = 512
@@ -217,7 +217,11 @@ def _draw(
     States `[…, n_embd]` are one for each, or one for all.
     """
     following = jnp.where(place >= 0, place + 1, -1)
-    found = mask_padding(scores(head, config, states.reshape(-1, states.shape[-1])), entries)
+    found = scores(head, config, states.reshape(-1, states.shape[-1]))
+    if native.is_packed(head):
+        token, logprob = native.draw(found, entries, *sampling, following)
+        return token, following, logprob
+    found = mask_padding(found, entries)
     found = jnp.broadcast_to(found, (len(place), found.shape[-1]))
     token, logprob = sample(found, sampling, following)
     return token, following, logprob

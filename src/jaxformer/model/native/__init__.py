@@ -4,6 +4,7 @@ The kernels are C++ (`csrc/`), called through JAX's foreign function interface, 
 are loaded by what the processor can do. Without them everything works on plain XLA.
 """
 
+from jaxformer.model.native.drawing import draw
 from jaxformer.model.native.forward import cache_dtype, hidden, logits
 from jaxformer.model.native.library import instruction_set, usable
 from jaxformer.model.native.packing import (
@@ -22,6 +23,7 @@ __all__ = [
     "FORMATS",
     "Packed",
     "cache_dtype",
+    "draw",
     "hidden",
     "instruction_set",
     "is_packed",

@@ -23,7 +23,7 @@ def instruction_set() -> str | None:
     """
     try:
         library = _load()
-        for name in ("jaxformer_block", "jaxformer_head"):
+        for name in ("jaxformer_block", "jaxformer_head", "jaxformer_draw"):
             handler = jax.ffi.pycapsule(getattr(library, name))
             jax.ffi.register_ffi_target(name, handler, platform="cpu")
         library.jaxformer_instruction_set.restype = ctypes.c_char_p

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <functional>
+#include <limits>
 #include <type_traits>
 #include <vector>
 
@@ -27,6 +29,6 @@ namespace avx2 {
 #else
 #pragma GCC pop_options
 #endif
-const Kernels kAvx2Kernels = {"AVX2", avx2::block, avx2::head};
+const Kernels kAvx2Kernels = {"AVX2", avx2::block, avx2::head, avx2::draw};
 }  // namespace jaxformer
 #endif

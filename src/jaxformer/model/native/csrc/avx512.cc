@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <functional>
+#include <limits>
 #include <type_traits>
 #include <vector>
 
@@ -29,6 +31,6 @@ namespace avx512 {
 #else
 #pragma GCC pop_options
 #endif
-const Kernels kAvx512Kernels = {"AVX-512", avx512::block, avx512::head};
+const Kernels kAvx512Kernels = {"AVX-512", avx512::block, avx512::head, avx512::draw};
 }  // namespace jaxformer
 #endif

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <functional>
+#include <limits>
 #include <type_traits>
 #include <vector>
 
@@ -20,8 +22,8 @@ namespace base {
 #include "kernels.h"
 }  // namespace base
 #if JAXFORMER_NEON_DOT
-const Kernels kBaseKernels = {"NEON", base::block, base::head};
+const Kernels kBaseKernels = {"NEON", base::block, base::head, base::draw};
 #else
-const Kernels kBaseKernels = {"portable", base::block, base::head};
+const Kernels kBaseKernels = {"portable", base::block, base::head, base::draw};
 #endif
 }  // namespace jaxformer

@@ -43,11 +43,25 @@ struct Head {
   float* y;  // [rows, entries]
 };
 
+// The next token of each row and its log-probability; see `sample` in generation/sampling.py.
+struct Draw {
+  size_t rows, width, entries;  // of the scores' width so many are of the vocabulary
+  bool shared;                  // one row of scores is for all
+  const float* scores;          // [rows | 1, width]
+  const float *temperature, *top_p;
+  const int32_t* top_k;
+  const uint32_t* seed;
+  const int32_t* positions;
+  int32_t* tokens;
+  float* logprobs;
+};
+
 // The same for each instruction set; the best that the processor has is taken.
 struct Kernels {
   const char* name;
   void (*block)(const Block&);
   void (*head)(const Head&);
+  void (*draw)(const Draw&);
 };
 extern const Kernels kBaseKernels;
 #if defined(__x86_64__)

@@ -112,6 +112,26 @@ ffi::Error run_head(int32_t format, float epsilon, Floats x, Floats norm_scale, 
   return ffi::Error::Success();
 }
 
+ffi::Error run_draw(int32_t entries, Floats scores, Floats temperature, Floats top_p, Ints top_k,
+                    ffi::Buffer<ffi::U32> seed, Ints positions, ffi::Result<Ints> tokens,
+                    ffi::Result<Floats> logprobs) {
+  Draw d;
+  d.rows = tokens->dimensions()[0];
+  d.width = scores.dimensions()[1];
+  d.entries = entries;
+  d.shared = scores.dimensions()[0] == 1;
+  d.scores = scores.typed_data();
+  d.temperature = temperature.typed_data();
+  d.top_p = top_p.typed_data();
+  d.top_k = top_k.typed_data();
+  d.seed = seed.typed_data();
+  d.positions = positions.typed_data();
+  d.tokens = tokens->typed_data();
+  d.logprobs = logprobs->typed_data();
+  kernels().draw(d);
+  return ffi::Error::Success();
+}
+
 }  // namespace
 }  // namespace jaxformer
 
@@ -152,6 +172,18 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxformer_head, jaxformer::run_head,
                                   .Arg<jaxformer::Floats>()   // out_scales
                                   .Arg<jaxformer::Floats>()   // bias
                                   .Ret<jaxformer::Floats>());  // y
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxformer_draw, jaxformer::run_draw,
+                              ffi::Ffi::Bind()
+                                  .Attr<int32_t>("entries")
+                                  .Arg<jaxformer::Floats>()    // scores
+                                  .Arg<jaxformer::Floats>()    // temperature
+                                  .Arg<jaxformer::Floats>()    // top_p
+                                  .Arg<jaxformer::Ints>()      // top_k
+                                  .Arg<ffi::Buffer<ffi::U32>>()  // seed
+                                  .Arg<jaxformer::Ints>()      // positions
+                                  .Ret<jaxformer::Ints>()      // tokens
+                                  .Ret<jaxformer::Floats>());  // logprobs
 
 // Of packed weights; the same as in library.py.
 extern "C" int jaxformer_layout() { return 1; }

@@ -265,6 +265,8 @@ static void run_head(const Head& h) {
   });
 }
 
+#include "sampling.h"
+
 static void block(const Block& b) {
   switch (b.format) {
     case ::jaxformer::Format::kFloat32: return run_block<Float32, float>(b);

@@ -124,6 +124,22 @@ static inline f32x16 exponential(f32x16 v) {
   return p * (f32x16)power;
 }
 
+// The natural logarithm of a positive normal number, to about one unit in the last place (Cephes'
+// logf).
+static inline f32x16 logarithm(f32x16 v) {
+  u32x16 bits = (u32x16)v;
+  f32x16 m = as_float((bits & 0x007fffffu) | 0x3f000000u);  // v = m 2^n, m from 1/2 to 1
+  f32x16 n = __builtin_convertvector((i32x16)(bits >> 23) - 126, f32x16);
+  i32x16 small = m < splat(0.707106781186547524f);
+  n = small ? n - 1.f : n;
+  m = (small ? m + m : m) - 1.f;
+  f32x16 square = m * m, p = splat(7.0376836292e-2f);
+  for (float factor : {-1.1514610310e-1f, 1.1676998740e-1f, -1.2420140846e-1f, 1.4249322787e-1f,
+                       -1.6668057665e-1f, 2.0000714765e-1f, -2.4999993993e-1f, 3.3333331174e-1f})
+    p = multiply_add(p, m, splat(factor));
+  return m + (p * m * square - 2.12194440e-4f * n - 0.5f * square) + 0.693359375f * n;
+}
+
 // The tanh form of GELU: x / (1 + e^(-2u)), u = sqrt(2 / pi) (x + 0.044715 x^3).
 static inline f32x16 gelu(f32x16 x) {
   f32x16 u = 0.7978845608028654f * (x + 0.044715f * x * x * x);

@@ -1,0 +1,79 @@
+"""Drawing tokens: the kernel against the definition, which runs on JAX."""
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from jaxformer.generation.sampling import Sampling, mask_padding, sample
+from jaxformer.model import native
+
+ROWS = 24
+
+defined = jax.jit(
+    lambda scores, entries, sampling, places: sample(
+        mask_padding(scores, entries), sampling, places
+    ),
+    static_argnums=1,
+)
+drawn = jax.jit(
+    lambda scores, entries, sampling, places: native.draw(scores, entries, *sampling, places),
+    static_argnums=1,
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def kernels() -> None:
+    if not native.usable():
+        pytest.skip("There are no native kernels.")
+
+
+def compare(scores: np.ndarray, entries: int, sampling: Sampling) -> int:
+    """Return how many rows have another token, and see that all else is the same."""
+    places = np.arange(len(sampling.seed), dtype=np.int32) * 37
+    wide = np.broadcast_to(scores, (len(places), scores.shape[1]))
+    want, expected = map(np.asarray, defined(wide, entries, sampling, places))
+    got, logprobs = map(np.asarray, drawn(scores, entries, sampling, places))
+    assert ((got >= 0) & (got < entries)).all()
+    same = got == want
+    np.testing.assert_allclose(logprobs[same], expected[same], rtol=1e-5, atol=1e-5)
+    return int((~same).sum())
+
+
+@settings(deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    vocab=st.sampled_from([7, 16, 100, 1100]),
+    padding=st.sampled_from([0, 5]),
+    spread=st.sampled_from([0.1, 1, 3, 10, 100]),
+    shared=st.booleans(),
+)
+@example(seed=0, vocab=1100, padding=5, spread=0.1, shared=False)
+@example(seed=0, vocab=51200, padding=900, spread=3, shared=False)
+def test_the_kernel_draws_as_defined(seed, vocab, padding, spread, shared):
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(0, spread, (1 if shared else ROWS, vocab)).astype(np.float32)
+    scores[:, rng.integers(0, vocab, 3)] = scores.max()  # ties
+    sampling = Sampling(
+        temperature=rng.choice([0, 0.2, 0.8, 1, 2], ROWS).astype(np.float32),
+        top_p=rng.choice([0, 0.55, 0.95, 0.9999, 1], ROWS).astype(np.float32),
+        top_k=rng.choice([0, 0, 1, 17, 500], ROWS).astype(np.int32),
+        seed=rng.integers(0, 2**32, ROWS, dtype=np.uint32),
+    )
+    # A sum in another order may keep one token more or less.
+    assert compare(scores, vocab - padding, sampling) <= 1
+
+
+@pytest.mark.parametrize("top_p", [0.95, 1.0])
+@pytest.mark.parametrize("worst", [np.nan, np.inf, -np.inf])
+def test_scores_that_are_no_numbers_give_a_token(top_p, worst):
+    for place in (0, 50, slice(None)):
+        scores = np.zeros((1, 100), np.float32)
+        scores[:, place] = worst
+        sampling = Sampling(*np.array([[0.8], [top_p], [0], [3]], np.float32))
+        sampling = sampling._replace(
+            top_k=sampling.top_k.astype(np.int32), seed=sampling.seed.astype(np.uint32)
+        )
+        token, _ = drawn(scores, 90, sampling, np.zeros(1, np.int32))
+        assert 0 <= token[0] < 90
