@@ -1,6 +1,9 @@
 """Drawing tokens: the kernel against the definition, which runs on JAX."""
 
+from functools import partial
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -11,16 +14,15 @@ from jaxformer.model import native
 
 ROWS = 24
 
-defined = jax.jit(
-    lambda scores, entries, sampling, places: sample(
-        mask_padding(scores, entries), sampling, places
-    ),
-    static_argnums=1,
-)
-drawn = jax.jit(
-    lambda scores, entries, sampling, places: native.draw(scores, entries, *sampling, places),
-    static_argnums=1,
-)
+
+@partial(jax.jit, static_argnums=1)
+def defined(scores: jax.Array, entries: int, sampling: Sampling, places: jax.Array):
+    return sample(mask_padding(scores, entries), sampling, places)
+
+
+@partial(jax.jit, static_argnums=1)
+def drawn(scores: jax.Array, entries: int, sampling: Sampling, places: jax.Array):
+    return native.draw(scores, entries, *sampling, places)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -56,10 +58,10 @@ def test_the_kernel_draws_as_defined(seed, vocab, padding, spread, shared):
     scores = rng.normal(0, spread, (1 if shared else ROWS, vocab)).astype(np.float32)
     scores[:, rng.integers(0, vocab, 3)] = scores.max()  # ties
     sampling = Sampling(
-        temperature=rng.choice([0, 0.2, 0.8, 1, 2], ROWS).astype(np.float32),
-        top_p=rng.choice([0, 0.55, 0.95, 0.9999, 1], ROWS).astype(np.float32),
-        top_k=rng.choice([0, 0, 1, 17, 500], ROWS).astype(np.int32),
-        seed=rng.integers(0, 2**32, ROWS, dtype=np.uint32),
+        temperature=jnp.asarray(rng.choice([0, 0.2, 0.8, 1, 2], ROWS), jnp.float32),
+        top_p=jnp.asarray(rng.choice([0, 0.55, 0.95, 0.9999, 1], ROWS), jnp.float32),
+        top_k=jnp.asarray(rng.choice([0, 0, 1, 17, 500], ROWS), jnp.int32),
+        seed=jnp.asarray(rng.integers(0, 2**32, ROWS), jnp.uint32),
     )
     # A sum in another order may keep one token more or less.
     assert compare(scores, vocab - padding, sampling) <= 1
@@ -71,9 +73,7 @@ def test_scores_that_are_no_numbers_give_a_token(top_p, worst):
     for place in (0, 50, slice(None)):
         scores = np.zeros((1, 100), np.float32)
         scores[:, place] = worst
-        sampling = Sampling(*np.array([[0.8], [top_p], [0], [3]], np.float32))
-        sampling = sampling._replace(
-            top_k=sampling.top_k.astype(np.int32), seed=sampling.seed.astype(np.uint32)
-        )
+        temperature, most = jnp.array([[0.8], [top_p]], jnp.float32)
+        sampling = Sampling(temperature, most, jnp.zeros(1, jnp.int32), jnp.zeros(1, jnp.uint32))
         token, _ = drawn(scores, 90, sampling, np.zeros(1, np.int32))
         assert 0 <= token[0] < 90

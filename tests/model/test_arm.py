@@ -93,7 +93,7 @@ def test_an_arm_draws_the_same(program):
     seed = rng.integers(0, 2**32, rows, dtype=np.uint32)
     positions = np.arange(rows, dtype=np.int32)
     how = (temperature, top_p, top_k, seed, positions)
-    want, expected = native.draw(jnp.asarray(scores), entries, *how)
+    want, expected = native.draw(jnp.asarray(scores), entries, *map(jnp.asarray, how))
     found = emulated(program, "draw", (rows, width, entries), 0, scores, *how)
     assert (np.frombuffer(found[: 4 * rows], np.int32) == np.asarray(want)).all()
     np.testing.assert_allclose(np.frombuffer(found[4 * rows :], np.float32), expected, rtol=1e-5)

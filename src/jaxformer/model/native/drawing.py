@@ -33,6 +33,7 @@ def draw(
     instruction_set()  # makes the kernels known to XLA
     rows = positions.shape
     shapes = [jax.ShapeDtypeStruct(rows, jnp.int32), jax.ShapeDtypeStruct(rows, jnp.float32)]
-    return jax.ffi.ffi_call("jaxformer_draw", shapes)(
+    tokens, logprobs = jax.ffi.ffi_call("jaxformer_draw", shapes)(
         scores, temperature, top_p, top_k, seed, positions, entries=np.int32(entries)
     )
+    return tokens, logprobs

@@ -13,6 +13,7 @@ log = logging.getLogger("jaxformer")
 
 LAYOUT = 1
 """Of packed weights; the same as in `csrc/handlers.cc`."""
+HANDLERS = ("jaxformer_block", "jaxformer_head", "jaxformer_draw", "jaxformer_rows")
 
 
 @cache
@@ -23,7 +24,7 @@ def instruction_set() -> str | None:
     """
     try:
         library = _load()
-        for name in ("jaxformer_block", "jaxformer_head", "jaxformer_draw"):
+        for name in HANDLERS:
             handler = jax.ffi.pycapsule(getattr(library, name))
             jax.ffi.register_ffi_target(name, handler, platform="cpu")
         library.jaxformer_instruction_set.restype = ctypes.c_char_p

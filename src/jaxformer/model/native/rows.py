@@ -1,16 +1,18 @@
 """A matrix of which only rows are looked up, left where it lies: mostly in a checkpoint's file."""
 
+import contextlib
 import mmap
+import os
+import weakref
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-ALIGNMENT = 64
-"""Bytes. JAX uses memory that begins at a multiple of these as it is, and copies other memory."""
+from jaxformer.model.native.library import instruction_set
+
 STORED = ("float32", "float16", "bfloat16")
 """Dtypes that can stay as they are."""
 
@@ -18,71 +20,83 @@ STORED = ("float32", "float16", "bfloat16")
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["values"],
-    meta_fields=["start", "width", "stored", "form"],
+    meta_fields=["rows", "width", "stored", "form"],
 )
 @dataclass(frozen=True, eq=False)
 class Rows:
     """The embedding of a packed model.
 
     Attributes:
-        values: All rows behind each other, `[start + rows · width]`; bits of two bytes as uint16,
-            because XLA would widen all of them on a CPU to look some up.
-        start: Where the first row begins.
+        values: All rows, `[rows, width]`; bits of two bytes as uint16, because XLA would widen all
+            of them on a CPU to look some up. Of rows in a file, where that is: its descriptor, the
+            first row's place and the file's number, 64 bits each, as uint32 `[6]`.
+        rows: How many rows are in a file; None for rows in memory.
         width: Values of a row.
         stored: Their dtype, one of `STORED`.
         form: The model's, one of `packing.FORMATS`: all but float32 take rows in bfloat16.
     """
 
     values: jax.Array
-    start: int
+    rows: int | None
     width: int
     stored: str
     form: str
 
     def __getitem__(self, tokens: jax.Array) -> jax.Array:
         """Look tokens `[…]` up: float32 `[…, width]`."""
-
-        def row(token: jax.Array) -> jax.Array:
-            first = self.start + token * self.width
-            return jax.lax.dynamic_slice(self.values, (first,), (self.width,))
-
-        found = jax.vmap(row)(tokens.reshape(-1)).reshape(*tokens.shape, self.width)
+        found = self.values[tokens] if self.rows is None else self._read(tokens, self.rows)
         if self.stored == "bfloat16":
             found = jax.lax.bitcast_convert_type(found.astype(jnp.uint32) << 16, jnp.float32)
         elif self.stored == "float16":
             found = jax.lax.bitcast_convert_type(found, jnp.float16).astype(jnp.float32)
         return found if self.form == "float32" else jax.lax.reduce_precision(found, 8, 7)
 
+    def _read(self, tokens: jax.Array, rows: int) -> jax.Array:
+        instruction_set()  # makes the kernels known to XLA
+        dtype = jnp.float32 if self.stored == "float32" else jnp.uint16
+        shape = jax.ShapeDtypeStruct((*tokens.shape, self.width), dtype)
+        call = jax.ffi.ffi_call("jaxformer_rows", shape)
+        return call(self.values, tokens, rows=np.int32(rows))
+
 
 def rows(form: str, matrix: np.ndarray) -> Rows:
     """Make a matrix `[rows, width]` ready.
 
-    What is mapped from a file stays there, if it can be used as it lies: rows behind each other, at
-    places that suit their dtype, one of `STORED`. The file must then not be written over in place.
+    What is mapped from a file, rows behind each other in one of the dtypes `STORED`, stays there
+    and is read row by row: a map would bring up to two megabytes along with each. The file is kept
+    open; it must not be written over in place.
     """
     if matrix.dtype.name not in STORED:
         matrix = matrix.astype(np.float32)
-    values = _mapped(matrix)
-    if values is None:
-        values = np.ascontiguousarray(matrix).reshape(-1)
-    start = len(values) - matrix.size
-    bits = values if values.itemsize == 4 else values.view(np.uint16)
-    return Rows(jax.device_put(bits), start, matrix.shape[1], matrix.dtype.name, form)
+    count, width = matrix.shape
+    kind = (width, matrix.dtype.name, form)
+    if (opened := _open(matrix)) is not None:
+        file, place = opened
+        where = np.array([file, place, os.fstat(file).st_ino], np.uint64)
+        values = jax.device_put(where.view(np.uint32))
+        weakref.finalize(values, os.close, file)
+        return Rows(values, count, *kind)
+    matrix = np.ascontiguousarray(matrix)
+    bits = matrix if matrix.itemsize == 4 else matrix.view(np.uint16)
+    return Rows(jax.device_put(bits), None, *kind)
 
 
-def _mapped(matrix: np.ndarray) -> np.ndarray | None:
-    """Return a matrix that is mapped from a file with what lies before it, back to an `ALIGNMENT`.
+def _open(matrix: np.ndarray) -> tuple[int, int] | None:
+    """Open the file that a matrix is mapped from; return the descriptor and where it begins there.
 
-    None if it is not mapped, or not as it is to be used.
+    None if it is not mapped, or not as it lies there.
     """
-    mapping: Any = matrix
-    while not isinstance(mapping, mmap.mmap):
-        if mapping is None:
-            return None
-        mapping = getattr(mapping, "base", None)
-    address = matrix.ctypes.data
-    if not matrix.flags.c_contiguous or address % matrix.itemsize:
+    if instruction_set() is None or not matrix.size or not matrix.flags.c_contiguous:
         return None
-    whole = np.frombuffer(mapping, np.uint8)
-    first = address - whole.ctypes.data  # maps begin with a page, so there is an aligned place
-    return whole[first - address % ALIGNMENT : first + matrix.nbytes].view(matrix.dtype)
+    whole = matrix
+    while not (isinstance(whole, np.memmap) and isinstance(whole.base, mmap.mmap)):
+        whole = getattr(whole, "base", None)
+        if whole is None:
+            return None
+    place = whole.offset + matrix.ctypes.data - whole.ctypes.data
+    with contextlib.suppress(OSError):  # it was taken away meanwhile
+        file = os.open(str(whole.filename), os.O_RDONLY)
+        if os.pread(file, matrix[-1:].nbytes, place + matrix[:-1].nbytes) == matrix[-1:].tobytes():
+            return file, place
+        os.close(file)  # another one has its name
+    return None

@@ -1,4 +1,9 @@
 // The kernels as targets of XLA's foreign function interface.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 
@@ -132,6 +137,28 @@ ffi::Error run_draw(int32_t entries, Floats scores, Floats temperature, Floats t
   return ffi::Error::Success();
 }
 
+// Rows of a matrix that lies in a file: see `Rows` in rows.py.
+ffi::Error run_rows(int32_t rows, ffi::Buffer<ffi::U32> where, Ints tokens,
+                    ffi::Result<ffi::AnyBuffer> found) {
+  uint64_t place[3];  // the file's descriptor, the first row, the file's number
+  std::memcpy(place, where.typed_data(), sizeof place);
+  struct stat status;
+  if (fstat(int(place[0]), &status) || uint64_t(status.st_ino) != place[2])
+    return ffi::Error(ffi::ErrorCode::kFailedPrecondition, "The model's file was closed.");
+  const size_t count = tokens.element_count(), row = count ? found->size_bytes() / count : 0;
+  auto* to = static_cast<uint8_t*>(found->untyped_data());
+  for (size_t i = 0; i < count; i++, to += row) {
+    const size_t token = std::clamp(tokens.typed_data()[i], 0, rows - 1);
+    for (size_t done = 0; done < row;) {
+      ssize_t got = pread(int(place[0]), to + done, row - done, place[1] + token * row + done);
+      if (got <= 0 && errno != EINTR)
+        return ffi::Error(ffi::ErrorCode::kDataLoss, "The model's file can no longer be read.");
+      done += std::max<ssize_t>(got, 0);
+    }
+  }
+  return ffi::Error::Success();
+}
+
 }  // namespace
 }  // namespace jaxformer
 
@@ -184,6 +211,13 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxformer_draw, jaxformer::run_draw,
                                   .Arg<jaxformer::Ints>()      // positions
                                   .Ret<jaxformer::Ints>()      // tokens
                                   .Ret<jaxformer::Floats>());  // logprobs
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxformer_rows, jaxformer::run_rows,
+                              ffi::Ffi::Bind()
+                                  .Attr<int32_t>("rows")
+                                  .Arg<ffi::Buffer<ffi::U32>>()  // where
+                                  .Arg<jaxformer::Ints>()        // tokens
+                                  .Ret<ffi::AnyBuffer>());       // found
 
 // Of packed weights; the same as in library.py.
 extern "C" int jaxformer_layout() { return 1; }
