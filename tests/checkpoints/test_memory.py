@@ -16,12 +16,11 @@ from jaxformer.model import RELEASED, count
 
 SHAPE = RELEASED["350M"]
 BYTES = {"float32": 4, "bfloat16": 2}
-LIMIT = {"float32": 1.1, "bfloat16": 1.25}
-"""Times the weights in the chosen dtype. Mapped files are not counted, at the end of the run: which
-pages of libraries and of the embedding a process has differs with how they lie in the page cache.
+LIMIT = {"float32": 1.02, "bfloat16": 1.12}
+"""Times the weights in the chosen dtype. Mapped libraries are not counted, at the end of the run:
+how many of their pages a process has differs with how they lie in the page cache. With them it is
+1.1 and 1.3.
 """
-LATER = 1.15
-"""In bfloat16 with what was compiled before kept, as the commands keep it."""
 
 SCRIPT = """
 import json, re, sys, time
@@ -132,6 +131,5 @@ def weights(request, folder: Path) -> None:
 
 @pytest.mark.usefixtures("weights")
 def test_a_full_size_checkpoint_needs_little_more_than_its_weights(measure):
-    for dtype in BYTES:
+    for dtype in (*BYTES, "bfloat16"):  # the last time with what was compiled before
         assert measure(dtype)["own"] <= LIMIT[dtype]
-    assert measure("bfloat16")["own"] <= LATER

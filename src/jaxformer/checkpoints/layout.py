@@ -100,9 +100,11 @@ def _loss(params: Params, config: CodeGenConfig, tokens: np.ndarray) -> float:
     states, _ = advance(params, config, tokens[None, :-1], places, cache)
     states = jax.device_put(np.asarray(states)[0])  # not by XLA: compiling takes memory
     found = np.asarray(scores(head_of(params), config, states))
-    largest = found.max(axis=1)
-    sums = largest + np.log(np.exp(found - largest[:, None]).sum(axis=1))
-    return float((sums - found[np.arange(len(found)), tokens[1:]]).mean())
+    losses = []
+    for row, token in zip(found, tokens[1:], strict=True):  # all at once would take memory
+        largest = row.max()
+        losses.append(largest + np.log(np.exp(row - largest).sum()) - row[token])
+    return float(np.mean(losses))
 
 
 def find_mp_num(params: Params, config: CodeGenConfig, tokens: list[int], assumed: int) -> int:

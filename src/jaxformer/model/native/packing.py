@@ -136,12 +136,15 @@ def is_packed(params: Params) -> bool:
 
 
 def pack_block(form: str, block: Params) -> Params:
-    """Pack the matrices of a block; what is added to products or scales them becomes float32."""
-    qkv = beside([block[name] for name in ("q", "k", "v")])
+    """Pack the matrices of a block; what is added to products or scales them becomes float32.
+
+    They are taken out of the block one by one, so that what is mapped of a file is let go of.
+    """
+    alone = {name: pack(form, block.pop(name)) for name in ("fc_out", "out")}
+    qkv = beside([block.pop(name) for name in ("q", "k", "v")])
     return {
-        "in": pack(form, qkv, block["fc_in"]),
-        "out": pack(form, block["out"]),
-        "fc_out": pack(form, block["fc_out"]),
+        "in": pack(form, qkv, block.pop("fc_in")),
+        **alone,
         "fc_in_bias": _wide(block["fc_in_bias"]),
         "fc_out_bias": _wide(block["fc_out_bias"]),
         "ln": jax.tree.map(_wide, block["ln"]),
@@ -159,7 +162,7 @@ def pack_rest(params: Params) -> Params:
 def pack_params(form: str, params: Params) -> Params:
     """Pack all of a parameter tree, which stays as it is."""
     embedding = rows(form, np.asarray(params["embedding"]))
-    blocks = [pack_block(form, block) for block in params["blocks"]]
+    blocks = [pack_block(form, dict(block)) for block in params["blocks"]]
     head = pack(form, params["lm_head"])
     return pack_rest(params | {"embedding": embedding, "blocks": blocks, "lm_head": head})
 
