@@ -67,6 +67,20 @@ def test_the_kernel_draws_as_defined(seed, vocab, padding, spread, shared):
     assert compare(scores, vocab - padding, sampling) <= 1
 
 
+@pytest.mark.parametrize("temperature", [0.0, 0.3, 1.0, 2.0])
+@pytest.mark.parametrize(("top_p", "top_k"), [(1, 0), (0.95, 0), (0.3, 0), (1, 50), (0.9, 5)])
+def test_of_many_draws_hardly_one_is_another(temperature, top_p, top_k):
+    rows, vocab = 600, 1000
+    scores = np.random.default_rng(1).normal(0, 2, (rows, vocab)).astype(np.float32)
+    sampling = Sampling(
+        temperature=jnp.full(rows, temperature, jnp.float32),
+        top_p=jnp.full(rows, top_p, jnp.float32),
+        top_k=jnp.full(rows, top_k, jnp.int32),
+        seed=jnp.arange(rows, dtype=jnp.uint32),
+    )
+    assert compare(scores, vocab - 3, sampling) <= 1
+
+
 @pytest.mark.parametrize("top_p", [0.95, 1.0])
 @pytest.mark.parametrize("worst", [np.nan, np.inf, -np.inf])
 def test_scores_that_are_no_numbers_give_a_token(top_p, worst):
@@ -75,5 +89,6 @@ def test_scores_that_are_no_numbers_give_a_token(top_p, worst):
         scores[:, place] = worst
         temperature, most = jnp.array([[0.8], [top_p]], jnp.float32)
         sampling = Sampling(temperature, most, jnp.zeros(1, jnp.int32), jnp.zeros(1, jnp.uint32))
-        token, _ = drawn(scores, 90, sampling, np.zeros(1, np.int32))
+        token, logprob = drawn(scores, 90, sampling, np.zeros(1, np.int32))
         assert 0 <= token[0] < 90
+        assert np.isnan(logprob[0]) or not np.isnan(worst)  # what is wrong is not hidden

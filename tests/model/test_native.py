@@ -157,6 +157,12 @@ for form in native.FORMATS:
     packed = packed_shape("odd", form)
     got, _ = run(packed, config, tokens, positions, empty_cache(packed, config, ROWS, SLOTS))
     out.append(np.asarray(got)[positions >= 0].tolist())
+rows = jnp.arange(90)
+scores = jnp.asarray(np.random.default_rng(0).normal(0, 2, (90, 1001)), jnp.float32)
+tokens, _ = native.draw(
+    scores, 1000, (rows % 3) / 2, 0.9 + rows % 2 / 10, rows % 5, rows.astype(jnp.uint32), rows
+)
+out.append(np.asarray(tokens).tolist())
 print(json.dumps(out))
 """
 
@@ -175,7 +181,8 @@ def test_all_instruction_sets_compute_the_same(request):
     if native.instruction_set() == "AVX-512":
         assert [output[0] for output in outputs] == list(names)
     for output in outputs[1:]:
-        for form, ours, theirs in zip(native.FORMATS, output[1:], outputs[0][1:], strict=True):
+        assert output[-1] == outputs[0][-1]
+        for form, ours, theirs in zip(native.FORMATS, output[1:-1], outputs[0][1:-1], strict=True):
             difference = np.abs(np.array(ours) - theirs).max() / np.std(theirs)
             assert difference < {"float32": 1e-4}.get(form, 5e-2)
 

@@ -64,12 +64,14 @@ def _draw(scores: jax.Array, sampling: Sampling, positions: jax.Array) -> jax.Ar
     entries = scores.shape[-1]
     scaled = scores / jnp.maximum(sampling.temperature, 1e-6)[:, None]
     logprobs = scaled - jax.nn.logsumexp(scaled, axis=-1, keepdims=True)
-    keys = jax.vmap(lambda seed, at: jax.random.fold_in(jax.random.key(seed), at))(
-        sampling.seed, positions
-    )
 
-    def noise(count: int) -> jax.Array:
-        return jax.vmap(lambda key: jax.random.gumbel(key, (count,)))(keys)
+    def key_at(seed: jax.Array, position: jax.Array) -> jax.Array:
+        return jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), position)
+
+    keys = jax.vmap(key_at)(sampling.seed, positions)
+
+    def noise(count: int) -> jax.Array:  # whatever JAX's settings say: the kernels do the same
+        return jax.vmap(lambda key: jax.random.gumbel(key, (count,), mode="low"))(keys)
 
     def rank(few: int) -> tuple[jax.Array, jax.Array]:
         return _by_rank(*jax.lax.top_k(logprobs, few), noise(few), sampling)

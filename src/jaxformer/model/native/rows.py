@@ -29,7 +29,8 @@ class Rows:
     Attributes:
         values: All rows, `[rows, width]`; bits of two bytes as uint16, because XLA would widen all
             of them on a CPU to look some up. Of rows in a file, where that is: its descriptor, the
-            first row's place and the file's number, 64 bits each, as uint32 `[6]`.
+            first row's place, and the file's device and number, 64 bits each, as uint32 `[8]`. The
+            file is open as long as this array itself is in use.
         rows: How many rows are in a file; None for rows in memory.
         width: Values of a row.
         stored: Their dtype, one of `STORED`.
@@ -56,7 +57,7 @@ class Rows:
         dtype = jnp.float32 if self.stored == "float32" else jnp.uint16
         shape = jax.ShapeDtypeStruct((*tokens.shape, self.width), dtype)
         call = jax.ffi.ffi_call("jaxformer_rows", shape)
-        return call(self.values, tokens, rows=np.int32(rows))
+        return call(self.values, tokens.astype(jnp.int32), rows=np.int32(rows))
 
 
 def rows(form: str, matrix: np.ndarray) -> Rows:
@@ -70,19 +71,18 @@ def rows(form: str, matrix: np.ndarray) -> Rows:
         matrix = matrix.astype(np.float32)
     count, width = matrix.shape
     kind = (width, matrix.dtype.name, form)
-    if (opened := _open(matrix)) is not None:
-        file, place = opened
-        where = np.array([file, place, os.fstat(file).st_ino], np.uint64)
-        values = jax.device_put(where.view(np.uint32))
-        weakref.finalize(values, os.close, file)
+    if (place := _open(matrix)) is not None:
+        values = jax.device_put(place.view(np.uint32))
+        # Not at the end of the process: work may be under way.
+        weakref.finalize(values, os.close, int(place[0])).atexit = False
         return Rows(values, count, *kind)
     matrix = np.ascontiguousarray(matrix)
     bits = matrix if matrix.itemsize == 4 else matrix.view(np.uint16)
     return Rows(jax.device_put(bits), None, *kind)
 
 
-def _open(matrix: np.ndarray) -> tuple[int, int] | None:
-    """Open the file that a matrix is mapped from; return the descriptor and where it begins there.
+def _open(matrix: np.ndarray) -> np.ndarray | None:
+    """Open the file that a matrix is mapped from; return where it is, as in `Rows`, uint64 `[4]`.
 
     None if it is not mapped, or not as it lies there.
     """
@@ -93,10 +93,18 @@ def _open(matrix: np.ndarray) -> tuple[int, int] | None:
         whole = getattr(whole, "base", None)
         if whole is None:
             return None
-    place = whole.offset + matrix.ctypes.data - whole.ctypes.data
+    start = whole.offset + matrix.ctypes.data - whole.ctypes.data
     with contextlib.suppress(OSError):  # it was taken away meanwhile
         file = os.open(str(whole.filename), os.O_RDONLY)
-        if os.pread(file, matrix[-1:].nbytes, place + matrix[:-1].nbytes) == matrix[-1:].tobytes():
-            return file, place
-        os.close(file)  # another one has its name
+        try:
+            # Another one may have its name by now.
+            for number in {0, len(matrix) // 2, len(matrix) - 1}:
+                row = matrix[number].tobytes()
+                if os.pread(file, len(row), start + number * len(row)) != row:
+                    raise OSError
+            status = os.fstat(file)
+        except OSError:
+            os.close(file)
+        else:
+            return np.array([file, start, status.st_dev, status.st_ino], np.uint64)
     return None

@@ -45,7 +45,7 @@ struct Head {
 
 // The next token of each row and its log-probability; see `sample` in generation/sampling.py.
 struct Draw {
-  size_t rows, width, entries;  // of the scores' width so many are of the vocabulary
+  size_t rows, width, entries;  // the first `entries` of the scores are tokens'
   bool shared;                  // one row of scores is for all
   const float* scores;          // [rows | 1, width]
   const float *temperature, *top_p;

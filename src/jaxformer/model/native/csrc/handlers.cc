@@ -121,7 +121,7 @@ ffi::Error run_draw(int32_t entries, Floats scores, Floats temperature, Floats t
                     ffi::Buffer<ffi::U32> seed, Ints positions, ffi::Result<Ints> tokens,
                     ffi::Result<Floats> logprobs) {
   Draw d;
-  d.rows = tokens->dimensions()[0];
+  d.rows = tokens->element_count();
   d.width = scores.dimensions()[1];
   d.entries = entries;
   d.shared = scores.dimensions()[0] == 1;
@@ -133,29 +133,45 @@ ffi::Error run_draw(int32_t entries, Floats scores, Floats temperature, Floats t
   d.positions = positions.typed_data();
   d.tokens = tokens->typed_data();
   d.logprobs = logprobs->typed_data();
+  if (entries < 1 || d.entries > d.width || !(d.shared || size_t(scores.dimensions()[0]) == d.rows))
+    return ffi::Error::InvalidArgument("The scores are of another shape than is drawn from.");
+  for (size_t count : {temperature.element_count(), top_p.element_count(), top_k.element_count(),
+                       seed.element_count(), positions.element_count(), logprobs->element_count()})
+    if (count != d.rows) return ffi::Error::InvalidArgument("Each row needs its own sampling.");
   kernels().draw(d);
   return ffi::Error::Success();
 }
 
-// Rows of a matrix that lies in a file: see `Rows` in rows.py.
+// Where a matrix lies in a file; see `Rows` in rows.py.
+struct Place {
+  uint64_t descriptor, start, device, inode;
+
+  bool is_open() const {
+    struct stat status;
+    return fstat(int(descriptor), &status) == 0 && uint64_t(status.st_dev) == device &&
+           uint64_t(status.st_ino) == inode;
+  }
+};
+
 ffi::Error run_rows(int32_t rows, ffi::Buffer<ffi::U32> where, Ints tokens,
                     ffi::Result<ffi::AnyBuffer> found) {
-  uint64_t place[3];  // the file's descriptor, the first row, the file's number
-  std::memcpy(place, where.typed_data(), sizeof place);
-  struct stat status;
-  if (fstat(int(place[0]), &status) || uint64_t(status.st_ino) != place[2])
-    return ffi::Error(ffi::ErrorCode::kFailedPrecondition, "The model's file was closed.");
+  Place place;
+  if (where.size_bytes() != sizeof place) return ffi::Error::InvalidArgument("That is no place.");
+  std::memcpy(&place, where.typed_data(), sizeof place);
   const size_t count = tokens.element_count(), row = count ? found->size_bytes() / count : 0;
   auto* to = static_cast<uint8_t*>(found->untyped_data());
-  for (size_t i = 0; i < count; i++, to += row) {
+  bool whole = place.is_open();
+  for (size_t i = 0; whole && i < count; i++, to += row) {
     const size_t token = std::clamp(tokens.typed_data()[i], 0, rows - 1);
-    for (size_t done = 0; done < row;) {
-      ssize_t got = pread(int(place[0]), to + done, row - done, place[1] + token * row + done);
-      if (got <= 0 && errno != EINTR)
-        return ffi::Error(ffi::ErrorCode::kDataLoss, "The model's file can no longer be read.");
-      done += std::max<ssize_t>(got, 0);
+    for (size_t done = 0; whole && done < row;) {
+      ssize_t got = pread(int(place.descriptor), to + done, row - done,
+                          off_t(place.start + token * row + done));
+      if (got > 0) done += got;
+      whole = got > 0 || (got < 0 && errno == EINTR);
     }
   }
+  if (!whole || !place.is_open())  // another file may have got the descriptor meanwhile
+    return ffi::Error(ffi::ErrorCode::kDataLoss, "The model's file can no longer be read.");
   return ffi::Error::Success();
 }
 
@@ -203,14 +219,14 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxformer_head, jaxformer::run_head,
 XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxformer_draw, jaxformer::run_draw,
                               ffi::Ffi::Bind()
                                   .Attr<int32_t>("entries")
-                                  .Arg<jaxformer::Floats>()    // scores
-                                  .Arg<jaxformer::Floats>()    // temperature
-                                  .Arg<jaxformer::Floats>()    // top_p
-                                  .Arg<jaxformer::Ints>()      // top_k
+                                  .Arg<jaxformer::Floats>()      // scores
+                                  .Arg<jaxformer::Floats>()      // temperature
+                                  .Arg<jaxformer::Floats>()      // top_p
+                                  .Arg<jaxformer::Ints>()        // top_k
                                   .Arg<ffi::Buffer<ffi::U32>>()  // seed
-                                  .Arg<jaxformer::Ints>()      // positions
-                                  .Ret<jaxformer::Ints>()      // tokens
-                                  .Ret<jaxformer::Floats>());  // logprobs
+                                  .Arg<jaxformer::Ints>()        // positions
+                                  .Ret<jaxformer::Ints>()        // tokens
+                                  .Ret<jaxformer::Floats>());    // logprobs
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxformer_rows, jaxformer::run_rows,
                               ffi::Ffi::Bind()

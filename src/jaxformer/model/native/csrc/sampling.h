@@ -80,17 +80,19 @@ static inline uint64_t rank_of(float logprob, size_t id) {
 }
 
 // The same among the likeliest whose probabilities reach `top_p`, `top_k` at most (0 for all); a
-// token has the noise of its rank. Mostly few are kept, so that few are put in order.
+// token has the noise of its rank. Mostly few are kept, and few are put in order: those above e^-7,
+// which are 1,096 at most, then above e^-11, then all.
 static size_t draw_by_rank(const float* logprobs, size_t count, Key key, float top_p, int32_t top_k,
                            uint64_t* ranked, size_t otherwise) {
-  const float everything = -std::numeric_limits<float>::infinity();
+  const float least = -std::numeric_limits<float>::infinity();
   size_t chosen = otherwise;
-  for (float floor : {-7.f, -11.f, everything}) {
+  for (float floor : {-7.f, -11.f, least}) {
     size_t found = 0;
     for (size_t id = 0; id < count; id++)
       if (logprobs[id] >= floor) ranked[found++] = rank_of(logprobs[id], id);
     std::sort(ranked, ranked + found, std::greater<uint64_t>());
-    float before = 0, best = everything, noise[16];
+    float best = least, noise[16];
+    double before = 0;
     for (size_t rank = 0;; rank++) {
       bool kept = before < top_p && (top_k <= 0 || rank < size_t(top_k));
       if (rank && !kept) return chosen;
@@ -110,7 +112,12 @@ static size_t draw_by_rank(const float* logprobs, size_t count, Key key, float t
 static void draw_row(const Draw& d, size_t row, float* logprobs, uint64_t* ranked) {
   const float* scores = d.scores + (d.shared ? 0 : row * d.width);
   f32x16 high = splat(-std::numeric_limits<float>::infinity());
-  for (size_t i = 0; i < d.entries; i += 16) high = max(load_scores(scores + i, d.entries - i), high);
+  i32x16 wrong = {};
+  for (size_t i = 0; i < d.entries; i += 16) {
+    f32x16 v = load_scores(scores + i, d.entries - i);
+    high = max(v, high);
+    wrong |= v != v;
+  }
   const float most = largest(high), temperature = std::max(d.temperature[row], 1e-6f);
   size_t token = std::find(scores, scores + d.entries, most) - scores;
   if (token == d.entries) token = 0;  // none is a number
@@ -126,13 +133,16 @@ static void draw_row(const Draw& d, size_t row, float* logprobs, uint64_t* ranke
   }
   d.tokens[row] = int32_t(token);
   d.logprobs[row] = scores[token] - log_of_sum(scores, d.entries, most);
+  for (int lane = 0; lane < 16; lane++)
+    if (wrong[lane]) d.logprobs[row] = std::numeric_limits<float>::quiet_NaN();
 }
 
 static void draw(const Draw& d) {
   Team& team = Team::shared();
   const size_t room = round_up(d.entries, 16), own = 4 * room + 8 * room;
   const bool alone = d.rows * d.entries < kAlone;
-  team.run(alone ? 1 : team.size(), team.size() * own, [&](Team::Worker worker) {
+  const int threads = alone ? 1 : int(std::min<size_t>(team.size(), d.rows));
+  team.run(threads, threads * own, [&](Team::Worker worker) {
     float* logprobs = (float*)(worker.scratch + worker.index * own);
     size_t first, last;
     while (worker.next(0, d.rows, 1, first, last))
