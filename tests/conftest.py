@@ -1,21 +1,11 @@
 """Small models, and the peers that the tests take for the truth."""
 
-import atexit
 import json
-import os
 import re
-import shutil
 import sysconfig
-import tempfile
 from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
-
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-    # Before JAX is loaded: what one test has compiled others need not, in whatever process.
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="jaxformer-compiled-")
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
-    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 import jax
 import pytest

@@ -96,9 +96,10 @@ def measure(folder: Path, tmp_path: Path) -> Callable[[str], dict[str, float]]:
 
     def measured(dtype: str) -> dict[str, float]:
         command = [sys.executable, "-c", SCRIPT, str(folder), dtype]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
-        environment["XDG_CACHE_HOME"] = str(tmp_path / "cache")
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        kept = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=True, env=os.environ | kept
+        )
         figures = json.loads(done.stdout)
         assert figures["tokens"] == 8
         weights = BYTES[dtype] * count(SHAPE)
