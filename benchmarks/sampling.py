@@ -63,7 +63,7 @@ def compare(drawing: dict[str, Callable[[], np.ndarray]], kept: torch.Tensor) ->
     tokens, same = drawing["kernel"](), drawing["XLA"]()
     if (tokens != same).any():
         raise SystemExit("Kernel and definition draw different tokens.")
-    if not (kept.gather(1, torch.from_numpy(tokens).long()[:, None]) > 0).all():
+    if not (kept.gather(1, torch.tensor(tokens).long()[:, None]) > 0).all():
         raise SystemExit("Transformers would not keep what is drawn.")
 
 
