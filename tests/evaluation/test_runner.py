@@ -157,6 +157,17 @@ def test_killed_anywhere_and_resumed_it_gives_the_same_files(file: Path, tmp_pat
     }  # fmt: skip
 
 
+def test_interrupted_it_says_how_to_go_on(file: Path, tmp_path: Path):
+    process = subprocess.Popen(evaluate(file, tmp_path), stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not count_lines(tmp_path / "samples.part.jsonl"):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode == 130, messages
+    assert messages.splitlines()[-1] == "Ended; the same command goes on."
+    assert "Traceback" not in messages
+
+
 def test_another_run_is_not_gone_on_with(file: Path, tmp_path: Path):
     subprocess.run(evaluate(file, tmp_path), capture_output=True, check=True)
     other = subprocess.run(evaluate(file, tmp_path, "--seed", "4"), capture_output=True, text=True)

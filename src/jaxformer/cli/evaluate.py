@@ -120,19 +120,20 @@ def evaluate(
             candidates=candidates, rows=rows,
         )  # fmt: skip
         folder = out or Path("runs") / f"{benchmark}-{Path(model).name}"
-        if endpoint is not None:
-            found = evaluation.of_endpoint(
-                setting, endpoint, model, drawing, folder, console=console
-            )
-        elif engine == "vllm":
-            found = evaluation.of_vllm(setting, model, dtype, drawing, folder, console=console)
-        else:
-            from jaxformer.checkpoints import load
+        with show.resumable(console):
+            if endpoint is not None:
+                found = evaluation.of_endpoint(
+                    setting, endpoint, model, drawing, folder, console=console
+                )
+            elif engine == "vllm":
+                found = evaluation.of_vllm(setting, model, dtype, drawing, folder, console=console)
+            else:
+                from jaxformer.checkpoints import load
 
-            opened = partial(load, model, dtype=dtype, devices=devices, draft=draft)
-            found = evaluation.of_model(
-                setting, model, opened, drawing, folder, on=on, console=console
-            )
+                opened = partial(load, model, dtype=dtype, devices=devices, draft=draft)
+                found = evaluation.of_model(
+                    setting, model, opened, drawing, folder, on=on, console=console
+                )
         console.print(f"Samples, verdicts and figures are in {folder}.", highlight=False)
     if as_json:
         print(json.dumps(found, indent=1))

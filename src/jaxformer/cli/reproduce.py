@@ -42,17 +42,17 @@ def reproduce(
     console = Console(stderr=True)
     names = [size.strip() for size in sizes.split(",") if size.strip()]
     try:
-        with tempfile.TemporaryDirectory() as scratch:
+        with show.resumable(console), tempfile.TemporaryDirectory() as scratch:
             ladder = plan(
                 *(out, names, budget, data, seed),
                 lambda recipe: rate(recipe, Path(scratch, recipe.name)),
             )
-        console.print(
-            f"{', '.join(ladder.sizes)}: {ladder.tokens / 1e6:,.2f} M tokens each; "
-            f"cases of each problem: {ladder.cases}.",
-            highlight=False,
-        )
-        print(run(ladder, out, console))
+            console.print(
+                f"{', '.join(ladder.sizes)}: {ladder.tokens / 1e6:,.2f} M tokens each; "
+                f"cases of each problem: {ladder.cases}.",
+                highlight=False,
+            )
+            print(run(ladder, out, console))
     except Ended as ended:
         console.print(f"{ended}; the same command goes on.", highlight=False)
         raise typer.Exit(ended.status) from ended

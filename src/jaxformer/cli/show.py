@@ -1,7 +1,9 @@
 """How turns and programs look: colours on a terminal, plain text when piped."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+import typer
 from rich.console import Console, Group
 from rich.live import Live
 from rich.syntax import Syntax
@@ -23,6 +25,16 @@ def need_sandbox(unprotected: bool) -> None:
             "This machine offers no isolation for the programs that the model writes; use Linux "
             "6.2 or newer or allow user namespaces, or accept the risk with --unprotected."
         )
+
+
+@contextmanager
+def resumable(messages: Console) -> Iterator[None]:
+    """Say of work that is interrupted that the same command goes on, and leave with status 130."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        messages.print("Ended; the same command goes on.", highlight=False)
+        raise typer.Exit(130) from error
 
 
 def code(text: str) -> Syntax:
