@@ -25,12 +25,6 @@ def drawn(scores: jax.Array, entries: int, sampling: Sampling, places: jax.Array
     return native.draw(scores, entries, *sampling, places)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def kernels() -> None:
-    if not native.usable():
-        pytest.skip("There are no native kernels.")
-
-
 def compare(scores: np.ndarray, entries: int, sampling: Sampling) -> int:
     """Return how many rows have another token, and see that all else is the same."""
     places = np.arange(len(sampling.seed), dtype=np.int32) * 37
